@@ -1,0 +1,33 @@
+/* The translating engine: runs a struct cpu's code as host code.
+ * Thread: machine thread.  One struct bt per CPU. */
+#ifndef BT_BT_H
+#define BT_BT_H
+
+#include <stdio.h>
+#include "cpu/cpu.h"
+
+struct bt;
+
+struct bt_options {
+    uint64_t cache_bytes; /* code cache size; 0: default */
+    bool is_lockstep;     /* run every block on the interpreter too and compare; mismatch: report, exit status 70 */
+    bool want_counts;     /* count instructions in translated code (--stats) */
+    uint64_t disable;     /* bits of enum bt_feature switched off, to measure or debug */
+};
+
+/* Installs cpu->mmu_hooks and a guestmem watch.  NULL with *why if the host cannot do it (no memory, no BMI…). */
+struct bt *bt_create(struct cpu *cpu, const struct bt_options *opt, const char **why);
+void bt_destroy(struct bt *bt);
+/* Run until cpu->exit_request, halt or shutdown; takes interrupts. */
+void bt_run(struct bt *bt);
+/* The memory space changed: windows are stale. */
+void bt_space_changed(struct bt *bt);
+
+struct bt_counter {
+    const char *name; /* "blocks", "chains", "signals", … */
+    uint64_t value;
+};
+/* Snapshot of all counters; returns how many, fills up to max. */
+unsigned bt_counters(const struct bt *bt, struct bt_counter *out, unsigned max);
+
+#endif
