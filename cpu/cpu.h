@@ -170,6 +170,13 @@ enum sensitive_id {
     SENS_COUNT
 };
 
+/* Lock-step: the interpreter runs ahead and is rolled back, so it must have no effect it cannot take back. */
+struct cpu_probe {
+    void (*before_write)(void *opaque, uint8_t *host, unsigned len); /* guest RAM is about to change */
+    void *opaque;
+    bool is_stopped; /* the instruction wants a device or writes to a page with code: not executed, no event pending */
+};
+
 struct cpu {
     /* Hot: reached by generated code with 8-bit displacements. */
     uint64_t gpr[16];      /* guest general registers; upper halves zero outside long mode */
@@ -178,6 +185,7 @@ struct cpu {
     uint32_t mode;         /* enum cpu_mode_bits */
     void *_Atomic poll;    /* translated loops load through it: &poll_word, or NULL to fault them out */
     uint64_t poll_word;
+    uint64_t bt_words[32]; /* scratch of generated code: struct bt_hot of bt/hot.h */
     struct segment seg[SEG_COUNT];
     struct segment ldtr, tr;
     struct desc_table gdtr, idtr;
@@ -202,7 +210,7 @@ struct cpu {
     uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
     uint64_t apic_base, pat, misc_enable, tsc_offset, mtrr_def_type, mtrr_fixed[11], mtrr_var[16], tsc_aux;
     uint64_t star, lstar, cstar, sfmask, kernel_gs_base;
-    uint64_t mcg_status, mc_regs[32];
+    uint64_t mcg_status, mc_regs[32], spec_ctrl;
     uint64_t xcr0;
 
     struct {
@@ -213,6 +221,8 @@ struct cpu {
     struct cpu_mmu_hooks mmu_hooks;
     struct tlb *tlb;
     struct interp *interp;
+    struct hostfp *hostfp;   /* FP stubs, private to cpu/ */
+    struct cpu_probe *probe; /* NULL outside lock-step */
 
     /* Counters for --stats. */
     struct {

@@ -60,7 +60,8 @@ enum {
     ATTR_END_BLOCK = 1 << 13,/* changes mode, windows or flow: a block ends here */
     ATTR_PE_ONLY = 1 << 14,  /* #UD in real and virtual-8086 mode */
     ATTR_BYTE = 1 << 15,     /* operand size is 8 whatever the prefixes */
-    ATTR_GUESTSTATE = 1 << 16/* x87/SSE state image with host pointers in it: not copied by bt/ */
+    ATTR_GUESTSTATE = 1 << 16,/* x87/SSE state image with host pointers in it: not copied by bt/ */
+    ATTR_NP = 1 << 17        /* 66h, F2h and F3h make it #UD (SDM: "NP"); so they do for all ATTR_MMX and ATTR_SSE rows */
 };
 
 struct insn_desc {
@@ -104,6 +105,7 @@ struct insn {
     uint8_t modrm, mod, reg, rm, sib; /* reg, rm with REX bits added */
     int8_t base, index;  /* registers of the memory operand (enum gpr) or INSN_NO_REG; 16-bit forms too (BX+SI: base BX, index SI) */
     uint8_t scale;       /* 0..3 */
+    bool is_rip_relative; /* 64-bit mode: disp counts from the next instruction; base and index are INSN_NO_REG */
     int64_t disp;        /* sign-extended displacement of the memory operand; moffs (Ob/Ov) too */
     uint8_t disp_len, imm_len; /* bytes in the encoding */
     uint64_t imm;        /* sign-extended where the operand says so; Jb/Jz: sign-extended displacement; Ap: offset */

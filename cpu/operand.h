@@ -18,6 +18,9 @@ unsigned operand_size(const struct insn *in, unsigned n); /* bytes */
 NODISCARD bool operand_read(struct cpu *cpu, const struct insn *in, unsigned n, uint64_t *value); /* zero-extended */
 NODISCARD bool operand_read_rmw(struct cpu *cpu, const struct insn *in, unsigned n, uint64_t *value);
 NODISCARD bool operand_write(struct cpu *cpu, const struct insn *in, unsigned n, uint64_t value);
+/* Would writing [off, off+len) fault?  Raises what the write would raise; touches nothing but accessed and dirty bits. */
+NODISCARD bool operand_probe_write(struct cpu *cpu, enum sreg seg, uint64_t off, unsigned len);
+
 static inline bool operand_is_mem(const struct insn *in, unsigned n)
 {
     uint8_t k = in->desc->operands[n];

@@ -12,6 +12,7 @@ struct loop *loop_create(void);
 void loop_destroy(struct loop *l);
 int loop_add_fd(struct loop *l, int fd, uint32_t epoll_events, loop_fd_fn *fn, void *opaque); /* 0 or -errno */
 int loop_modify_fd(struct loop *l, int fd, uint32_t epoll_events);
+/* When it returns, fn is not running (unless it is fn that calls) and will not be called again. */
 void loop_remove_fd(struct loop *l, int fd);
 /* Call fn once after delay_ns of host time (0: cancel).  One timer per id (0..7). */
 typedef void loop_timer_fn(void *opaque);

@@ -19,6 +19,8 @@ void mailbox_destroy(struct mailbox *m);
 void mailbox_post(struct mailbox *m, mail_fn *fn, void *opaque);
 /* Run all that was posted, in order; true if anything ran. */
 bool mailbox_run(struct mailbox *m);
+/* Forget everything posted with this opaque and not yet run: its owner is going away.  Machine thread. */
+void mailbox_drop(struct mailbox *m, const void *opaque);
 /* Sleep until something is posted or timeout_ns (UINT64_MAX: no limit) of host time have passed.  Does not run it. */
 void mailbox_wait(struct mailbox *m, uint64_t timeout_ns);
 

@@ -56,5 +56,8 @@ void space_write(struct space *s, uint64_t addr, unsigned size, uint64_t value);
 /* DMA: bytes to and from anything; tells code watches. */
 void space_read_buf(struct space *s, uint64_t addr, void *buf, uint64_t len);
 void space_write_buf(struct space *s, uint64_t addr, const void *buf, uint64_t len);
+/* OR bits into a naturally aligned value of size 4 or 8, as a locked read-modify-write where memory is: A and D bits of
+ * paging entries, descriptors' accessed bits.  ROM ignores it, devices see a read and a write; tells code watches. */
+void space_set_bits(struct space *s, uint64_t addr, unsigned size, uint64_t bits);
 
 #endif

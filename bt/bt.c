@@ -1,0 +1,625 @@
+/* The dispatcher: finds the block for the guest's EIP, enters it, and deals with whatever brought control back; and the fault
+ * handler that maps guest memory or recovers the guest's exact state. */
+#include "bt/priv.h"
+
+#include <asm/prctl.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include "host/log.h"
+
+#define DEFAULT_CACHE_BYTES MIB(64)
+#define HWCAP2_FSGSBASE 2
+#define RETURN_STACK_GUARD 4096
+#define FRAME_KILLS_MAX 16 /* then the page really mixes code and data: its writers become call-outs */
+
+/* --- entering --- */
+
+static void set_gs_base(struct bt *bt, uint64_t base)
+{
+    if (bt->gs_base == base)
+        return;
+    if (bt->has_fsgsbase)
+        __asm__ volatile("wrgsbase %0" : : "r"(base));
+    else
+        syscall(SYS_arch_prctl, ARCH_SET_GS, base);
+    bt->gs_base = base;
+}
+
+static void set_gates(struct bt *bt)
+{
+    const struct cpu *cpu = bt->cpu;
+    struct bt_hot *hot = hot_of(bt->cpu);
+    bool may_fp = !(cpu->paging.cr0 & (CR0_TS | CR0_EM));
+    bool may_sse = may_fp && (cpu->paging.cr4 & CR4_OSFXSR);
+
+    hot->fp_gate = (uint64_t)(uintptr_t)(may_fp ? bt->gate_load : bt->gate_block);
+    hot->sse_gate = (uint64_t)(uintptr_t)(may_sse ? bt->gate_load : bt->gate_block);
+    hot->fp_gate_loaded = (uint64_t)(uintptr_t)bt->gate_ok;
+    hot->sse_gate_loaded = (uint64_t)(uintptr_t)(may_sse ? bt->gate_ok : bt->gate_block);
+}
+
+static enum exit_reason enter(struct bt *bt, const uint8_t *host_pc)
+{
+    int reason;
+
+    set_gates(bt);
+    bt->stats.enters++;
+    bt->is_running = true;
+    reason = bt->enter(bt->cpu, host_pc);
+    bt->is_running = false;
+    return (enum exit_reason)reason;
+}
+
+static bool ctx_is_current(struct bt *bt)
+{
+    struct cpu *cpu = bt->cpu;
+    const struct ctx *c = bt->ctx;
+
+    if (cpu->is_mode_stale)
+        cpu_update_mode(cpu);
+    return c && c->mode == cpu->mode && c->cs_base == (uint32_t)cpu->seg[SEG_CS].base && c->cs_limit == cpu->seg[SEG_CS].limit;
+}
+
+static void ctx_select(struct bt *bt)
+{
+    struct bt_hot *hot = hot_of(bt->cpu);
+
+    bt->ctx = ctx_current(bt);
+    hot->window_base = (uint64_t)(uintptr_t)bt->ctx->w->base;
+    hot->code_map = (uint64_t)(uintptr_t)bt->ctx->w->code;
+    hot->jump_table = (uint64_t)(uintptr_t)bt->ctx->jump_table;
+    set_gs_base(bt, hot->window_base);
+    bt_reset_return_stack(bt);
+}
+
+/* --- finding --- */
+
+/* The block at EIP in the current context, translated if need be, and noted in the jump table.  NULL: let the interpreter
+ * take the instruction (fetch fault, segment limit), or, with bt->ctx NULL, look again. */
+static struct block *lookup(struct bt *bt, uint32_t guest_rip)
+{
+    struct ctx *c = bt->ctx;
+    uint32_t linear = c->cs_base + guest_rip;
+    int64_t frame, second = -1;
+    uint64_t code;
+    struct block *b;
+
+    bt->stats.lookups++;
+    if (guest_rip > c->cs_limit)
+        return NULL;
+    frame = window_code_frame(bt->windows, c->w, linear);
+    if (frame < 0)
+        return NULL;
+    code = (uint64_t)frame << 12 | (linear & GUEST_PAGE_MASK);
+    b = tcache_find(bt, code, c, guest_rip);
+    if (b && b->second_frame && window_code_frame(bt->windows, c->w, (uint32_t)(linear + GUEST_PAGE_SIZE)) + 1 != b->second_frame) {
+        tcache_kill(bt, b);
+        b = NULL;
+    }
+    if (!b) {
+        unsigned avail = GUEST_PAGE_SIZE - (linear & GUEST_PAGE_MASK);
+
+        bt->stats.lookup_misses++;
+        if (bt->e.end - bt->e.p < BLOCK_ROOM) {
+            tcache_flush(bt);
+            return NULL;
+        }
+        if (avail < 15) {
+            const uint8_t *bytes = guestmem_view(bt->cpu->board.guestmem) + code;
+            struct insn in;
+
+            if (insn_decode(&in, bytes, avail, c->mode & MODE_CS32 ? 4 : 2) == DECODE_MORE) {
+                second = window_code_frame(bt->windows, c->w, (uint32_t)(linear + avail));
+                if (second < 0)
+                    return NULL;
+                bt->stats.two_page++;
+            }
+        }
+        b = translate_block(bt, c, guest_rip, code, second);
+        if (!b)
+            return NULL;
+    }
+    if (!bt->lockstep)
+        c->jump_table[guest_rip & 0xffff] = bt->codemem.exec + b->indirect;
+    return b;
+}
+
+static void patch_rel32(struct bt *bt, uint32_t end, uint32_t target)
+{
+    int32_t rel = (int32_t)(target - end);
+
+    memcpy(bt->codemem.write + end - 4, &rel, 4);
+}
+
+static void chain(struct bt *bt, const struct chain_site *site, const struct block *b)
+{
+    static const uint8_t nop5[] = {0x0f, 0x1f, 0x44, 0x00, 0x00};
+
+    bt->stats.chains++;
+    if (!site->guard_imm) {
+        patch_rel32(bt, site->jump_end, b->direct);
+        return;
+    }
+    uint32_t imm = 0u - bt->ctx->w->code[(uint32_t)(b->guest_rip + b->cs_base) >> 12];
+
+    memcpy(bt->codemem.write + site->guard_imm, &imm, 4);
+    patch_rel32(bt, site->final_end, b->direct);
+    memcpy(bt->codemem.write + site->jump_end - 5, nop5, 5);
+}
+
+/* --- exits --- */
+
+/* Translated code stopped before instruction number icount of b: take the rest back. */
+static void uncount(struct bt *bt, const struct block *b, unsigned icount)
+{
+    if (b && (bt->opt.want_counts || bt->lockstep))
+        hot_of(bt->cpu)->icount -= b->n_translated - icount;
+}
+
+static const uint8_t *on_chain(struct bt *bt)
+{
+    struct bt_hot *hot = hot_of(bt->cpu);
+    const struct chain_site *site = (const struct chain_site *)hot->resume;
+    uint64_t generation = bt->stats.cache_flushes;
+    const struct ctx *c = bt->ctx;
+    struct block *b;
+
+    bt->cpu->rip = site->target_rip;
+    if (bt->lockstep)
+        return NULL;
+    b = lookup(bt, site->target_rip);
+    if (!b)
+        return NULL;
+    if (bt->stats.cache_flushes == generation && bt->ctx == c)
+        chain(bt, site, b);
+    return bt->codemem.exec + b->direct;
+}
+
+/* Interpret the instruction of a call-out; returns where to go on in the same block, or NULL. */
+static const uint8_t *on_callout(struct bt *bt)
+{
+    struct cpu *cpu = bt->cpu;
+    const uint8_t *resume = (const uint8_t *)hot_of(cpu)->resume;
+    struct callout_site site;
+    uint64_t dead = bt->stats.dead_blocks + bt->stats.cache_flushes;
+    uint32_t next;
+
+    memcpy(&site, resume, sizeof(site));
+    resume += sizeof(site);
+    cpu->rip = site.guest_rip;
+    bt->stats.callouts++;
+    const struct block *b = NULL;
+    if (bt->opt.want_counts || bt->lockstep)
+        b = tcache_by_host(bt, resume - 1);
+    if (bt->lockstep) {
+        uncount(bt, b, site.icount);
+        lockstep_after(bt->lockstep, b, site.icount);
+        cpu_step(cpu);
+        return NULL;
+    }
+    cpu_step(cpu);
+    next = site.guest_rip + site.insn_len;
+    if (!(cpu->mode & MODE_CS32))
+        next &= 0xffff;
+    if (site.may_resume && (uint32_t)cpu->rip == next && !atomic_load_explicit(&cpu->exit_request, memory_order_relaxed) &&
+        !cpu->has_shadow && !cpu_has_work(cpu) && !cpu->is_halted && !cpu->is_shutdown &&
+        dead == bt->stats.dead_blocks + bt->stats.cache_flushes && ctx_is_current(bt))
+        return resume;
+    bt->stats.callouts_ended++;
+    if (dead == bt->stats.dead_blocks + bt->stats.cache_flushes || bt->stats.cache_flushes == 0)
+        uncount(bt, b, site.icount);
+    return NULL;
+}
+
+static void on_gate(struct bt *bt)
+{
+    struct cpu *cpu = bt->cpu;
+    const uint8_t *pc = (const uint8_t *)hot_of(cpu)->resume - 1;
+    const struct block *b = tcache_by_host(bt, pc);
+    const struct recover *r = tcache_recover(bt, b, pc);
+
+    cpu->rip = r->guest_rip;
+    uncount(bt, b, r->icount);
+    bt->stats.gates++;
+    if (bt->lockstep)
+        lockstep_after(bt->lockstep, b, r->icount);
+    cpu_step(cpu);
+}
+
+static void on_fault_exit(struct bt *bt)
+{
+    if (bt->lockstep)
+        lockstep_after(bt->lockstep, bt->fault_block,
+                       (unsigned)(hot_of(bt->cpu)->icount & 0xffffffff));
+    if (bt->fault_kind == WINDOW_CODE_WRITE && bt->frame_kills[bt->fault_frame] < FRAME_KILLS_MAX) {
+        /* Mostly a page that held code once and is data now: give its code up, so that the next write is free. */
+        bt->frame_kills[bt->fault_frame]++;
+        bt->stats.frames_given_up++;
+        guestmem_written(bt->cpu->board.guestmem, bt->fault_frame << 12, GUEST_PAGE_SIZE);
+    } else if ((bt->fault_kind == WINDOW_DEVICE || bt->fault_kind == WINDOW_CODE_WRITE) && site_note_fault(bt, bt->fault_code)) {
+        bt->stats.retranslated_sites++;
+        if (!bt->fault_block->is_dead)
+            tcache_kill(bt, (struct block *)bt->fault_block);
+    }
+    cpu_step(bt->cpu);
+}
+
+/* --- the fault handler: runs on the signal stack, interrupting translated code only --- */
+
+static void save_state(struct bt *bt, struct fault *f, uint32_t guest_rip, unsigned fix)
+{
+    static const int reg[8] = {FAULT_RAX, FAULT_RCX, FAULT_RDX, FAULT_RBX, FAULT_R12, FAULT_RBP, FAULT_RSI, FAULT_RDI};
+    struct cpu *cpu = bt->cpu;
+
+    for (unsigned i = 0; i < 8; i++)
+        cpu->gpr[i] = (uint32_t)f->regs[reg[i]];
+    if (fix == FIX_RDI_R11)
+        cpu->gpr[REG_DI] = (uint32_t)f->regs[FAULT_R11];
+    cpu->eflags = (cpu->eflags & ~EFLAGS_NATIVE) | ((uint32_t)f->regs[FAULT_EFL] & EFLAGS_NATIVE);
+    cpu->rip = guest_rip;
+    hot_of(cpu)->icount = (uint64_t)f->regs[FAULT_R13];
+    hot_of(cpu)->ret_rsp = (uint64_t)f->regs[FAULT_RSP];
+}
+
+static bool leave(struct bt *bt, struct fault *f, enum exit_reason reason)
+{
+    const uint8_t *pc = (const uint8_t *)f->regs[FAULT_RIP];
+
+    if (pc >= bt->stub_indirect && pc < bt->stub_indirect_end && reason == EXIT_POLL) {
+        save_state(bt, f, (uint32_t)f->regs[FAULT_R8], FIX_NONE);
+    } else {
+        const struct block *b = tcache_by_host(bt, pc);
+        const struct recover *r;
+
+        if (!b)
+            return false;
+        r = tcache_recover(bt, b, pc);
+        save_state(bt, f, r->guest_rip, r->fix);
+        uncount(bt, b, r->icount);
+        bt->fault_block = b;
+        bt->fault_code = b->code + (r->guest_rip - b->guest_rip);
+    }
+    f->regs[FAULT_R10] = reason;
+    f->regs[FAULT_RIP] = (long long)(uintptr_t)bt->stub_signal;
+    return true;
+}
+
+static bool on_fault(void *opaque, struct fault *f)
+{
+    struct bt *bt = opaque;
+    uint64_t linear = f->address - hot_of(bt->cpu)->window_base;
+
+    if (!bt->is_running || cache_off(bt, (const uint8_t *)f->regs[FAULT_RIP]) >= bt->codemem.size ||
+        (const uint8_t *)f->regs[FAULT_RIP] < bt->codemem.exec)
+        return false;
+    if (f->kind == FAULT_ARITHMETIC) {
+        bt->stats.sig_fpe++;
+        bt->fault_kind = WINDOW_GUEST_FAULT;
+        return leave(bt, f, EXIT_FAULT);
+    }
+    if (f->kind != FAULT_MEMORY)
+        return false;
+    if (f->has_address && f->address < 4096) {
+        bt->stats.sig_poll++;
+        return leave(bt, f, EXIT_POLL);
+    }
+    if (f->has_address && f->address >= (uintptr_t)bt->return_stack &&
+        f->address < (uintptr_t)bt->return_stack + RETURN_STACK_GUARD) {
+        bt->stats.sig_stack++;
+        f->regs[FAULT_RSP] = (long long)hot_of(bt->cpu)->ret_top; /* forget all predictions; run the push again */
+        return true;
+    }
+    if (f->has_address && linear < WINDOW_BYTES) {
+        bt->fault_kind = window_fill(bt->windows, bt->ctx->w, linear, f->is_write, &bt->fault_frame);
+        switch (bt->fault_kind) {
+        case WINDOW_RETRY:
+            bt->stats.sig_fill++;
+            return true;
+        case WINDOW_GUEST_FAULT:
+            bt->stats.sig_guest_fault++;
+            break;
+        case WINDOW_DEVICE:
+            bt->stats.sig_device++;
+            break;
+        case WINDOW_CODE_WRITE:
+            bt->stats.sig_code_write++;
+            break;
+        }
+    } else {
+        bt->stats.sig_guest_fault++; /* beyond a segment limit, or wrapping at 4 GiB */
+        bt->fault_kind = WINDOW_GUEST_FAULT;
+    }
+    return leave(bt, f, EXIT_FAULT);
+}
+
+/* --- the loop --- */
+
+/* Must this instruction be interpreted, whatever it is? */
+static bool needs_interpreter(const struct cpu *cpu)
+{
+    return cpu->has_shadow || (cpu->mode & (MODE_TF | MODE_DEBUG | MODE_CS64)) != 0 || (cpu->eflags & EFLAGS_RF);
+}
+
+static void run_block(struct bt *bt)
+{
+    struct cpu *cpu = bt->cpu;
+    uint32_t rip = (uint32_t)cpu->rip;
+    const uint8_t *pc = bt->ctx->jump_table[rip & 0xffff];
+    struct block *b = NULL;
+
+    if (pc == bt->stub_miss) {
+        b = lookup(bt, rip);
+        if (!b) {
+            if (bt->ctx)
+                cpu_step(cpu);
+            return;
+        }
+        pc = bt->codemem.exec + b->direct;
+    }
+    if (bt->lockstep) {
+        bt_reset_return_stack(bt);
+        hot_of(cpu)->icount = 0;
+        lockstep_before(bt->lockstep, b);
+    }
+    while (pc) {
+        enum exit_reason reason = enter(bt, pc);
+
+        pc = NULL;
+        switch (reason) {
+        case EXIT_CHAIN:
+            pc = on_chain(bt);
+            break;
+        case EXIT_CALLOUT:
+            pc = on_callout(bt);
+            continue; /* compared there */
+        case EXIT_GATE:
+            on_gate(bt);
+            continue;
+        case EXIT_FAULT:
+            on_fault_exit(bt);
+            continue;
+        case EXIT_POLL:
+            bt->stats.polls++;
+            break;
+        case EXIT_LOOKUP:
+            if (!bt->lockstep && (b = lookup(bt, (uint32_t)cpu->rip)) != NULL)
+                pc = bt->codemem.exec + b->direct;
+            break;
+        }
+        if (bt->lockstep)
+            lockstep_after(bt->lockstep, b, (unsigned)hot_of(cpu)->icount);
+        if (pc && atomic_load_explicit(&cpu->exit_request, memory_order_relaxed))
+            return; /* cpu->rip is the target */
+    }
+}
+
+void bt_run(struct bt *bt)
+{
+    struct cpu *cpu = bt->cpu;
+
+    fault_set_client(&bt->fault_client);
+    while (!atomic_load_explicit(&cpu->exit_request, memory_order_relaxed)) {
+        if (cpu_has_work(cpu))
+            cpu_take_work(cpu);
+        if (cpu->is_halted || cpu->is_shutdown)
+            break;
+        if (cpu->is_mode_stale)
+            cpu_update_mode(cpu);
+        if (needs_interpreter(cpu)) {
+            bt->stats.interp_shadow++;
+            cpu_step(cpu);
+            continue;
+        }
+        if (!ctx_is_current(bt))
+            ctx_select(bt);
+        run_block(bt);
+    }
+    cpu->stats.insns_bt = bt->lockstep ? bt->stats.lockstep_insns : hot_of(cpu)->icount;
+    fault_set_client(NULL);
+}
+
+/* --- hooks from the CPU --- */
+
+static void on_flush_all(void *opaque)
+{
+    struct bt *bt = opaque;
+
+    windows_new_epoch(bt->windows); /* windows are keyed by the paging bits: only contents may be stale */
+    bt->ctx = NULL;
+}
+
+static void on_load_cr3(void *opaque)
+{
+    struct bt *bt = opaque;
+
+    windows_new_epoch(bt->windows);
+    bt->ctx = NULL;
+}
+
+static void on_flush_page(void *opaque, gla_t gla)
+{
+    struct bt *bt = opaque;
+
+    windows_flush_page(bt->windows, gla);
+}
+
+static void on_written(void *opaque, uint64_t off, uint64_t len)
+{
+    tcache_invalidate(opaque, off, len);
+}
+
+static void on_space_changed(void *opaque)
+{
+    bt_space_changed(opaque);
+}
+
+void bt_space_changed(struct bt *bt)
+{
+    windows_flush_all(bt->windows);
+    bt->ctx = NULL;
+}
+
+/* --- life --- */
+
+static int make_table_template(struct bt *bt)
+{
+    const uint8_t *entries[GUEST_PAGE_SIZE / 8];
+    int fd = memfd_create("ringer-jump-table", MFD_CLOEXEC);
+
+    if (fd < 0)
+        return -errno;
+    for (size_t i = 0; i < ARRAY_SIZE(entries); i++)
+        entries[i] = bt->stub_miss;
+    for (size_t done = 0; done < JUMP_TABLE_ENTRIES * 8; done += sizeof(entries)) {
+        if (write(fd, entries, sizeof(entries)) != sizeof(entries)) {
+            close(fd);
+            return -EIO;
+        }
+    }
+    return fd;
+}
+
+static bool make_return_stack(struct bt *bt)
+{
+    struct bt_hot *hot = hot_of(bt->cpu);
+    uint8_t *p = mmap(NULL, RETURN_STACK_GUARD + RETURN_STACK_BYTES + 4096, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (p == MAP_FAILED || mprotect(p, RETURN_STACK_GUARD, PROT_NONE) != 0)
+        return false;
+    bt->return_stack = p;
+    hot->ret_top = (uint64_t)(uintptr_t)p + RETURN_STACK_GUARD + RETURN_STACK_BYTES;
+    *(uint64_t *)hot->ret_top = (uint64_t)(uintptr_t)bt->stub_underflow;
+    hot->ret_rsp = hot->ret_top;
+    return true;
+}
+
+struct bt *bt_create(struct cpu *cpu, const struct bt_options *opt, const char **why)
+{
+    struct bt *bt = calloc(1, sizeof(*bt));
+    int error;
+
+    if (!bt) {
+        *why = "out of memory";
+        return NULL;
+    }
+    bt->cpu = cpu;
+    bt->opt = *opt;
+    bt->table_fd = -1;
+    bt->has_fsgsbase = (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE) != 0;
+    __builtin_cpu_init();
+    bt->has_bmi2 = __builtin_cpu_supports("bmi2");
+    bt->n_frames = guestmem_size(cpu->board.guestmem) >> 12;
+    bt->frame_kills = calloc(bt->n_frames + 1, 1);
+    bt->frame_blocks = calloc(bt->n_frames + 1, sizeof(*bt->frame_blocks));
+    error = codemem_create(&bt->codemem, opt->cache_bytes ? opt->cache_bytes : DEFAULT_CACHE_BYTES);
+    if (error || !bt->frame_blocks || !bt->frame_kills) {
+        *why = error ? "cannot map the code cache (does the host forbid executable memfds?)" : "out of memory";
+        goto out_free;
+    }
+    bt->e = (struct emit){.p = bt->codemem.write, .write_base = bt->codemem.write, .exec_base = bt->codemem.exec,
+                          .end = bt->codemem.write + bt->codemem.size};
+    hot_of(cpu)->mxcsr_default = 0x1f80;
+    stubs_generate(bt);
+    bt->code_start = (uint32_t)(bt->e.p - bt->codemem.write);
+    bt->table_fd = make_table_template(bt);
+    if (bt->table_fd < 0 || !make_return_stack(bt)) {
+        *why = "out of memory";
+        goto out_codemem;
+    }
+    bt->windows = windows_create(cpu, ctx_code_gone, bt);
+    if (!bt->windows) {
+        *why = "cannot reserve address space for guest windows";
+        goto out_codemem;
+    }
+    if (opt->is_lockstep)
+        bt->lockstep = lockstep_create(bt);
+    fault_install();
+    bt->fault_client = (struct fault_client){.fn = on_fault, .opaque = bt};
+    cpu->mmu_hooks = (struct cpu_mmu_hooks){.flush_all = on_flush_all, .load_cr3 = on_load_cr3, .flush_page = on_flush_page,
+                                            .opaque = bt};
+    guestmem_add_watch(cpu->board.guestmem, on_written, bt);
+    space_add_listener(cpu->board.mem, on_space_changed, bt);
+    return bt;
+
+out_codemem:
+    if (bt->table_fd >= 0)
+        close(bt->table_fd);
+    codemem_destroy(&bt->codemem);
+out_free:
+    free(bt->frame_blocks);
+    free(bt->frame_kills);
+    free(bt);
+    return NULL;
+}
+
+void bt_destroy(struct bt *bt)
+{
+    if (!bt)
+        return;
+    bt->cpu->mmu_hooks = (struct cpu_mmu_hooks){0};
+    tcache_flush(bt);
+    lockstep_destroy(bt->lockstep);
+    windows_destroy(bt->windows);
+    munmap(bt->return_stack, RETURN_STACK_GUARD + RETURN_STACK_BYTES + 4096);
+    close(bt->table_fd);
+    codemem_destroy(&bt->codemem);
+    free(bt->by_host);
+    free(bt->recover);
+    free(bt->frame_blocks);
+    free(bt->frame_kills);
+    free(bt);
+}
+
+unsigned bt_counters(const struct bt *bt, struct bt_counter *out, unsigned max)
+{
+    const struct bt_stats *s = &bt->stats;
+    const struct window_stats *w = windows_stats(bt->windows);
+    uint64_t signals = s->sig_fill + s->sig_guest_fault + s->sig_device + s->sig_code_write + s->sig_poll + s->sig_fpe + s->sig_stack;
+    const struct bt_counter all[] = {
+        {"blocks", s->blocks},
+        {"guest bytes translated", s->guest_bytes},
+        {"host bytes emitted", s->host_bytes},
+        {"chains", s->chains},
+        {"entries from the dispatcher", s->enters},
+        {"lookups", s->lookups},
+        {"lookup misses", s->lookup_misses},
+        {"call-outs", s->callouts},
+        {"call-outs that ended the block", s->callouts_ended},
+        {"floating-point gates closed", s->gates},
+        {"polls taken", s->polls},
+        {"interpreted for shadows and traps", s->interp_shadow},
+        {"blocks killed", s->dead_blocks},
+        {"sites retranslated as call-outs", s->retranslated_sites},
+        {"pages of code given up", s->frames_given_up},
+        {"blocks over two pages", s->two_page},
+        {"code cache flushes", s->cache_flushes},
+        {"contexts", s->ctxs},
+        {"signals", signals},
+        {"signals: window fill", s->sig_fill},
+        {"signals: guest fault", s->sig_guest_fault},
+        {"signals: device access", s->sig_device},
+        {"signals: write to a page with code", s->sig_code_write},
+        {"signals: poll", s->sig_poll},
+        {"signals: divide or FP error", s->sig_fpe},
+        {"signals: return stack full", s->sig_stack},
+        {"windows", w->windows},
+        {"window resets", w->resets},
+        {"window pages mapped", w->fill_pages},
+        {"window write upgrades", w->upgrades},
+        {"window pages dropped", w->drop_pages},
+        {"page-table pages compared", w->syncs},
+        {"code pages protected", w->protects},
+        {"blocks compared in lock-step", s->lockstep_blocks},
+    };
+    unsigned n = 0;
+
+    for (; n < ARRAY_SIZE(all) && n < max; n++)
+        out[n] = all[n];
+    return n;
+}

@@ -1,0 +1,97 @@
+/* The host code emitter: x86-64 machine code, one instruction a call.
+ *
+ * Code is written through the writable view of the code cache and runs in the executable one; a host address
+ * in this interface is always executable-view.  Running out of room is sticky: emit_* return nothing, whoever builds a block
+ * asks emit_is_full() once.  "Flag-neutral" below: leaves EFLAGS alone, as inserted code must. */
+#ifndef BT_EMIT_H
+#define BT_EMIT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum host_reg {
+    H_RAX, H_RCX, H_RDX, H_RBX, H_RSP, H_RBP, H_RSI, H_RDI, H_R8, H_R9, H_R10, H_R11, H_R12, H_R13, H_R14, H_R15,
+    H_NONE = -1
+};
+
+struct emit {
+    uint8_t *p;             /* next byte, writable view */
+    uint8_t *end;
+    uint8_t *write_base;
+    const uint8_t *exec_base;
+    bool is_full;
+};
+
+/* A memory operand: [base + index << scale + disp], optionally relative to GS (the guest window) and with a 32-bit effective
+ * address. */
+struct hmem {
+    int8_t base, index;
+    uint8_t scale;
+    bool is_gs, is_addr32;
+    int32_t disp;
+};
+#define HMEM(b, d) ((struct hmem){.base = (b), .index = H_NONE, .disp = (int32_t)(d)})
+#define HMEM_X(b, i, s, d) ((struct hmem){.base = (b), .index = (i), .scale = (s), .disp = (int32_t)(d)})
+
+/* Everything an instruction encoding can need.  op: up to 3 opcode bytes after prefixes, e.g. 0x0fb6 is {0x0f,0xb6}. */
+struct hinsn {
+    uint8_t legacy[4];     /* 66 F2 F3 F0 in the order to emit */
+    uint8_t n_legacy;
+    bool rex_w, force_rex;
+    uint8_t op[3], n_op;
+    bool has_modrm, is_mem;
+    uint8_t reg;           /* 0..15 or opcode extension */
+    uint8_t rm;            /* register number when !is_mem; also for opcode+r forms without modrm (REX.B) */
+    struct hmem mem;
+    uint64_t imm;
+    uint8_t imm_len;
+};
+
+static inline const uint8_t *emit_here(const struct emit *e) /* executable address of the next byte */
+{
+    return e->exec_base + (e->p - e->write_base);
+}
+static inline bool emit_is_full(const struct emit *e)
+{
+    return e->is_full;
+}
+
+void emit_bytes(struct emit *e, const void *bytes, unsigned n);
+void emit_u8(struct emit *e, uint8_t b);
+void emit_u32(struct emit *e, uint32_t v);
+void emit_u64(struct emit *e, uint64_t v);
+void emit_insn(struct emit *e, const struct hinsn *h);
+
+/* Flag-neutral building blocks.  _32 zero-extends; loads and stores are of size 1, 2, 4 or 8. */
+void emit_mov_rr64(struct emit *e, int dst, int src);
+void emit_mov_rr32(struct emit *e, int dst, int src);
+void emit_mov_ri32(struct emit *e, int dst, uint32_t imm);
+void emit_mov_ri64(struct emit *e, int dst, uint64_t imm);
+void emit_load(struct emit *e, int dst, struct hmem m, unsigned size); /* zero-extends */
+void emit_store(struct emit *e, struct hmem m, int src, unsigned size);
+void emit_store_imm(struct emit *e, struct hmem m, uint32_t imm, unsigned size);
+void emit_lea64(struct emit *e, int dst, struct hmem m);
+void emit_lea32(struct emit *e, int dst, struct hmem m);
+void emit_movzx16(struct emit *e, int dst, int src); /* movzx r32, r16 */
+void emit_movzx8(struct emit *e, int dst, int src);  /* movzx r32, r8 (low byte, REX forms) */
+void emit_mov_rr16(struct emit *e, int dst, int src); /* low 16 bits only */
+void emit_not64(struct emit *e, int r);
+void emit_bswap64(struct emit *e, int r);
+
+/* Control flow.  Targets are executable addresses. */
+void emit_jmp(struct emit *e, const void *target);
+void emit_call(struct emit *e, const void *target);
+void emit_jmp_mem(struct emit *e, struct hmem m);
+void emit_call_mem(struct emit *e, struct hmem m);
+void emit_ret(struct emit *e);
+void emit_jcc(struct emit *e, unsigned cc, const void *target); /* near, rel32 */
+
+/* Forward short jumps: returns the place to give to emit_patch8() at the target.  cc: 0..15, or one of these. */
+enum { CC_JMP = 0x10, CC_JECXZ = 0x11, CC_LOOPNE = 0x12, CC_LOOPE = 0x13, CC_LOOP = 0x14, CC_JRCXZ = 0x15 };
+uint8_t *emit_short(struct emit *e, unsigned cc);
+void emit_patch8(struct emit *e, uint8_t *place);
+/* Forward near jump. */
+uint8_t *emit_near(struct emit *e, unsigned cc); /* cc or CC_JMP */
+void emit_patch32(struct emit *e, uint8_t *place);
+
+#endif

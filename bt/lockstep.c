@@ -1,0 +1,320 @@
+/* Lock-step: before a block runs as host code, the interpreter runs it, instruction by instruction, and is rolled back; afterwards
+ * registers, flags, FP state and every byte of memory the interpreter wrote are compared.  The first difference ends the
+ * program with a report.
+ *
+ * The interpreter's look-ahead must leave no trace: guest RAM writes are journalled through cpu->probe, and an instruction that
+ * wants a device or a page with code stops it.  Call-outs are not compared: they are the interpreter. */
+#include "bt/priv.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "cpu/ops.h"
+#include "host/log.h"
+
+#define MAX_STEPS (BLOCK_MAX_INSNS + 1)
+#define MAX_WRITES 4096
+#define JOURNAL_BYTES (1u << 20)
+#define FXSAVE_BYTES 512
+
+struct regs {
+    uint64_t gpr[8];
+    uint64_t rip;
+    uint32_t eflags;
+    uint8_t fpu[FXSAVE_BYTES];
+};
+
+struct journal_entry {
+    uint8_t *host;
+    unsigned len, step, old_at, new_at; /* places of the bytes in data[] */
+};
+
+struct lockstep {
+    struct bt *bt;
+    struct cpu_probe probe;
+    struct cpu *saved; /* image of struct cpu before the look-ahead */
+    struct regs states[MAX_STEPS + 1];
+    unsigned n_states, step; /* states[i]: after i instructions */
+    struct journal_entry entries[MAX_WRITES];
+    unsigned n_entries;
+    uint8_t *data;
+    unsigned data_len;
+    bool is_full;
+};
+
+static unsigned keep(struct lockstep *ls, const uint8_t *bytes, unsigned len)
+{
+    unsigned at = ls->data_len;
+
+    memcpy(ls->data + at, bytes, len);
+    ls->data_len += len;
+    return at;
+}
+
+static void before_write(void *opaque, uint8_t *host, unsigned len)
+{
+    struct lockstep *ls = opaque;
+
+    if (ls->n_entries == MAX_WRITES || ls->data_len + 2 * len > JOURNAL_BYTES / 2) {
+        BUG("lock-step journal is full");
+    }
+    ls->entries[ls->n_entries++] = (struct journal_entry){.host = host, .len = len, .step = ls->step,
+                                                          .old_at = keep(ls, host, len)};
+}
+
+/* The parts of struct cpu that a look-ahead may change; the kick flags belong to other threads. */
+static void copy_cpu(struct cpu *to, const struct cpu *from)
+{
+    static const struct {
+        size_t from, to;
+    } part[] = {{0, offsetof(struct cpu, poll)},
+                {offsetof(struct cpu, poll_word), offsetof(struct cpu, exit_request)},
+                {offsetof(struct cpu, sysenter_cs), offsetof(struct cpu, fpu) + FXSAVE_BYTES}};
+
+    for (size_t i = 0; i < ARRAY_SIZE(part); i++)
+        memcpy((char *)to + part[i].from, (const char *)from + part[i].from, part[i].to - part[i].from);
+}
+
+static void take_regs(struct regs *r, const struct cpu *cpu)
+{
+    memcpy(r->gpr, cpu->gpr, sizeof(r->gpr));
+    r->rip = cpu->rip;
+    r->eflags = cpu->eflags & ~EFLAGS_RF;
+    memcpy(r->fpu, cpu->fpu, sizeof(r->fpu));
+}
+
+static bool may_look_ahead(const struct insn *in)
+{
+    return in->desc->iclass == INNOCUOUS || in->desc->iclass == BRANCH ||
+           (insn_is(in, op_mov_from_sreg) && !in->is_mem) || insn_is(in, op_push_sreg) || insn_is(in, op_pushf) ||
+           insn_is(in, op_popf) || insn_is(in, op_cli) || insn_is(in, op_sti);
+}
+
+static bool is_rep_string(const struct insn *in)
+{
+    return in->rep && (in->desc->attr & ATTR_REP);
+}
+
+/* The block's bytes, also when it spans two pages. */
+static unsigned block_bytes(const struct bt *bt, const struct block *b, uint32_t rip, uint8_t *buf)
+{
+    unsigned off = rip - b->guest_rip, avail = b->guest_len - off, n = avail < 15 ? avail : 15;
+    const uint8_t *view = guestmem_view(bt->cpu->board.guestmem);
+
+    if (rip - b->guest_rip >= b->guest_len)
+        return 0;
+    for (unsigned i = 0; i < n; i++) {
+        uint64_t at = b->code + off + i;
+
+        if (b->second_frame && at >> 12 != b->code >> 12)
+            at = (uint64_t)(b->second_frame - 1) << 12 | (at & GUEST_PAGE_MASK);
+        buf[i] = view[at];
+    }
+    return n;
+}
+
+static uint64_t exception_count(const struct cpu *cpu)
+{
+    uint64_t n = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(cpu->stats.exceptions); i++)
+        n += cpu->stats.exceptions[i];
+    return n;
+}
+
+void lockstep_before(struct lockstep *ls, const struct block *b)
+{
+    struct bt *bt = ls->bt;
+    struct cpu *cpu = bt->cpu;
+    uint64_t exceptions = exception_count(cpu);
+
+    copy_cpu(ls->saved, cpu);
+    ls->n_states = ls->n_entries = ls->data_len = ls->step = 0;
+    ls->probe.is_stopped = false;
+    cpu->probe = &ls->probe;
+    take_regs(&ls->states[ls->n_states++], cpu);
+    while (ls->n_states <= b->n_insns) {
+        uint32_t rip = (uint32_t)cpu->rip;
+        uint8_t bytes[16];
+        struct insn in;
+        unsigned n = block_bytes(bt, b, rip, bytes), rounds = 0;
+        struct segment cs = cpu->seg[SEG_CS];
+
+        if (!n || insn_decode(&in, bytes, n, b->mode & MODE_CS32 ? 4 : 2) != DECODE_OK || !may_look_ahead(&in))
+            break;
+        do {
+            cpu_step(cpu);
+        } while (is_rep_string(&in) && (uint32_t)cpu->rip == rip && !ls->probe.is_stopped &&
+                 exception_count(cpu) == exceptions && ++rounds < 65536);
+        if (ls->probe.is_stopped || exception_count(cpu) != exceptions || cs.sel != cpu->seg[SEG_CS].sel)
+            break;
+        ls->step++;
+        take_regs(&ls->states[ls->n_states++], cpu);
+    }
+    cpu->probe = NULL;
+    for (unsigned i = ls->n_entries; i-- > 0;) {
+        struct journal_entry *e = &ls->entries[i];
+
+        e->new_at = keep(ls, e->host, e->len);
+        memcpy(e->host, ls->data + e->old_at, e->len);
+    }
+    copy_cpu(cpu, ls->saved);
+    ls->bt->stats.lockstep_blocks++;
+}
+
+/* --- comparing --- */
+
+static bool fpu_differs(const uint8_t *a, const uint8_t *b)
+{
+    if (memcmp(a, b, 6) != 0 || memcmp(a + 24, b + 24, 4) != 0)
+        return true;
+    for (unsigned i = 0; i < 8; i++)
+        if (memcmp(a + 32 + 16 * i, b + 32 + 16 * i, 10) != 0)
+            return true;
+    return memcmp(a + 160, b + 160, 128) != 0;
+}
+
+static void print_regs(const char *who, const struct regs *r)
+{
+    fprintf(stderr, "%-11s eax %08x ecx %08x edx %08x ebx %08x esp %08x ebp %08x esi %08x edi %08x eip %08x flags %06x\n", who,
+            (unsigned)r->gpr[0], (unsigned)r->gpr[1], (unsigned)r->gpr[2], (unsigned)r->gpr[3], (unsigned)r->gpr[4],
+            (unsigned)r->gpr[5], (unsigned)r->gpr[6], (unsigned)r->gpr[7], (unsigned)r->rip, r->eflags);
+}
+
+static void print_fpu(const char *who, const uint8_t *f)
+{
+    fprintf(stderr, "%-11s fcw %04x fsw %04x ftw %02x mxcsr %08x\n", who, (unsigned)load_le(f, 2), (unsigned)load_le(f + 2, 2), f[4],
+            (unsigned)load_le(f + 24, 4));
+    for (unsigned i = 0; i < 8; i++)
+        fprintf(stderr, "   st%u %04x%016llx  xmm%u %016llx%016llx\n", i, (unsigned)load_le(f + 40 + 16 * i, 2),
+                (unsigned long long)load_le(f + 32 + 16 * i, 8), i, (unsigned long long)load_le(f + 168 + 16 * i, 8),
+                (unsigned long long)load_le(f + 160 + 16 * i, 8));
+}
+
+static void print_code(const struct bt *bt, const struct block *b)
+{
+    uint8_t bytes[16];
+    char text[128];
+    unsigned n, len;
+
+    fprintf(stderr, "guest code:\n");
+    for (uint32_t rip = b->guest_rip; (n = block_bytes(bt, b, rip, bytes)) != 0; rip += len) {
+        len = disasm(text, sizeof(text), bytes, n, rip, b->mode & MODE_CS32 ? 4 : 2);
+        if (!len)
+            len = 1;
+        fprintf(stderr, "  %08x  ", rip);
+        for (unsigned i = 0; i < 10; i++)
+            fprintf(stderr, i < len ? "%02x" : "  ", bytes[i]);
+        fprintf(stderr, "  %s\n", text);
+    }
+    fprintf(stderr, "host code:\n");
+    for (uint32_t off = b->direct; off < b->host_end; off += len) {
+        len = disasm(text, sizeof(text), bt->codemem.exec + off, b->host_end - off, off, 8);
+        if (!len)
+            len = 1;
+        fprintf(stderr, "  %8x  %s\n", off, text);
+    }
+}
+
+_Noreturn static void report(struct lockstep *ls, const struct block *b, unsigned n, const struct regs *got, const char *what)
+{
+    const struct regs *want = &ls->states[n < ls->n_states ? n : ls->n_states - 1];
+
+    fprintf(stderr, "ringer: lock-step difference in %s after %u of %u instructions of the block at %#x (mode %#x, cs base %#x)\n",
+            what, n, b->n_insns, b->guest_rip, b->mode, b->cs_base);
+    print_regs("before", &ls->states[0]);
+    print_regs("interpreter", want);
+    print_regs("translated", got);
+    if (fpu_differs(want->fpu, got->fpu)) {
+        print_fpu("interpreter", want->fpu);
+        print_fpu("translated", got->fpu);
+    }
+    print_code(ls->bt, b);
+    fflush(stderr);
+    exit(70);
+}
+
+/* Bytes of entry i not overwritten by a later write among the first n steps must be in memory now. */
+static bool memory_differs(const struct lockstep *ls, unsigned n, uint8_t **at)
+{
+    for (unsigned i = 0; i < ls->n_entries; i++) {
+        const struct journal_entry *e = &ls->entries[i];
+
+        if (e->step >= n)
+            break;
+        if (memcmp(e->host, ls->data + e->new_at, e->len) == 0)
+            continue;
+        for (unsigned k = 0; k < e->len; k++) {
+            bool is_covered = false;
+
+            if (e->host[k] == ls->data[e->new_at + k])
+                continue;
+            for (unsigned j = i + 1; j < ls->n_entries && ls->entries[j].step < n && !is_covered; j++)
+                is_covered = e->host + k >= ls->entries[j].host && e->host + k < ls->entries[j].host + ls->entries[j].len;
+            if (!is_covered) {
+                *at = e->host + k;
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+void lockstep_after(struct lockstep *ls, const struct block *b, unsigned n)
+{
+    struct cpu *cpu = ls->bt->cpu;
+    const struct regs *want = &ls->states[n < ls->n_states ? n : ls->n_states - 1];
+    struct regs got;
+    uint8_t bytes[16], *at = NULL;
+    struct insn in;
+    unsigned avail;
+
+    if (!b)
+        return;
+    take_regs(&got, cpu);
+    ls->bt->stats.lockstep_insns += n;
+    /* A REP string instruction that faulted in the middle has progress that the look-ahead took back. */
+    avail = block_bytes(ls->bt, b, (uint32_t)got.rip, bytes);
+    if (avail && n == ls->n_states - 1 && insn_decode(&in, bytes, avail, b->mode & MODE_CS32 ? 4 : 2) == DECODE_OK && is_rep_string(&in) &&
+        got.rip == want->rip)
+        return;
+    if (n >= ls->n_states)
+        report(ls, b, n, &got, "progress (the interpreter stopped earlier)");
+    if (memcmp(got.gpr, want->gpr, sizeof(got.gpr)) != 0)
+        report(ls, b, n, &got, "registers");
+    if (got.rip != want->rip)
+        report(ls, b, n, &got, "eip");
+    if (got.eflags != want->eflags)
+        report(ls, b, n, &got, "flags");
+    if (fpu_differs(got.fpu, want->fpu))
+        report(ls, b, n, &got, "FP state");
+    if (memory_differs(ls, n, &at)) {
+        fprintf(stderr, "ringer: memory at frame offset %#lx\n",
+                (unsigned long)(at - guestmem_view(cpu->board.guestmem)));
+        report(ls, b, n, &got, "memory");
+    }
+}
+
+struct lockstep *lockstep_create(struct bt *bt)
+{
+    struct lockstep *ls = calloc(1, sizeof(*ls));
+
+    if (!ls)
+        BUG("out of memory for lock-step");
+    ls->bt = bt;
+    ls->saved = aligned_alloc(64, (sizeof(struct cpu) + 63) & ~(size_t)63);
+    ls->data = malloc(JOURNAL_BYTES);
+    if (!ls->saved || !ls->data)
+        BUG("out of memory for lock-step");
+    ls->probe = (struct cpu_probe){.before_write = before_write, .opaque = ls};
+    return ls;
+}
+
+void lockstep_destroy(struct lockstep *ls)
+{
+    if (!ls)
+        return;
+    free(ls->saved);
+    free(ls->data);
+    free(ls);
+}

@@ -1,0 +1,197 @@
+/* What the files of bt/ share: blocks, contexts, the fields generated code uses, and the calls between them.
+ *
+ * Register convention of translated code (32-bit guests): EAX ECX EDX EBX EBP ESI EDI in their own host registers, guest ESP in
+ * R12, all with zero upper halves; R15 = struct cpu, R14 = window base, R13 = instruction counter, R8-R11 scratch; GS base
+ * = window base; RSP = the return stack, a host stack of its own on which translated calls and returns pair; the
+ * guest's status flags and DF in EFLAGS. */
+#ifndef BT_PRIV_H
+#define BT_PRIV_H
+
+#include "bt/bt.h"
+#include "bt/emit.h"
+#include "bt/window.h"
+#include "cpu/insn.h"
+#include "host/codemem.h"
+#include "host/fault.h"
+
+#define R_CPU H_R15
+#define R_WINDOW H_R14
+#define R_COUNT H_R13
+#define R_SP H_R12
+
+#define JUMP_TABLE_ENTRIES 65536u /* indexed by the low 16 bits of EIP: one movzx, flag-neutral */
+#define RETURN_STACK_BYTES (64 * 1024)
+#define BLOCK_MAX_INSNS 64
+#define BLOCK_ROOM 16384 /* host bytes one block may take at most, exits included */
+
+/* Why translated code returned to the dispatcher. */
+enum exit_reason {
+    EXIT_LOOKUP,  /* cpu->rip is a block not found by the jump table */
+    EXIT_CHAIN,   /* hot.resume -> struct chain_site: look the target up and patch the jump */
+    EXIT_CALLOUT, /* hot.resume -> struct callout_site: interpret one instruction */
+    EXIT_GATE,    /* an FP instruction that CR0 or CR4 forbid: hot.resume is in its code */
+    EXIT_FAULT,   /* signal: state saved by the handler; interpret the instruction at cpu->rip */
+    EXIT_POLL     /* something waits for us */
+};
+
+/* The part of struct cpu reserved for generated code (cpu->bt_words). */
+struct bt_hot {
+    uint64_t host_rsp, ret_rsp, ret_top;
+    uint64_t window_base;
+    uint64_t code_map;   /* window->code */
+    uint64_t jump_table;
+    uint64_t icount;
+    uint64_t resume;
+    uint64_t fp_gate, sse_gate;     /* called before the first FP instruction of a block */
+    uint64_t fp_gate_loaded, sse_gate_loaded; /* what they become once the FP state is in the host's registers */
+    uint64_t fp_loaded;
+    uint64_t mxcsr_default;
+    uint64_t sens_unused[8];
+};
+_Static_assert(sizeof(struct bt_hot) <= sizeof(((struct cpu *)0)->bt_words), "bt_words too small");
+#define HOT(field) HMEM(R_CPU, offsetof(struct cpu, bt_words) + offsetof(struct bt_hot, field))
+#define CPU_FIELD(field) HMEM(R_CPU, offsetof(struct cpu, field))
+#define CPU_GPR(n) HMEM(R_CPU, offsetof(struct cpu, gpr) + (n) * 8)
+#define CPU_SEG(n, field) HMEM(R_CPU, offsetof(struct cpu, seg) + (n) * sizeof(struct segment) + offsetof(struct segment, field))
+
+static inline struct bt_hot *hot_of(struct cpu *cpu)
+{
+    return (struct bt_hot *)cpu->bt_words;
+}
+
+/* Data after "call stub_chain". */
+struct chain_site {
+    uint32_t target_rip;
+    uint32_t jump_end;  /* cache offset just after the rel32 of the first jump: becomes a NOP when guarded */
+    uint32_t guard_imm; /* 0: same page; else offset of the imm32 to receive -(frame + 1) */
+    uint32_t final_end; /* guarded: offset just after the rel32 of the jump to the target */
+} __attribute__((packed));
+
+/* Data after "call stub_callout". */
+struct callout_site {
+    uint32_t guest_rip;
+    uint8_t insn_len;
+    uint8_t may_resume;
+    uint16_t icount; /* translated instructions of the block before this one */
+} __attribute__((packed));
+
+/* Host PC -> guest state. */
+enum fix { FIX_NONE, FIX_RDI_R11 /* guest EDI is in R11 */ };
+struct recover {
+    uint32_t host_off; /* of the first host instruction of the guest instruction */
+    uint32_t guest_rip;
+    uint16_t icount;   /* translated instructions of the block before it */
+    uint8_t fix;
+};
+
+struct block {
+    /* key */
+    uint32_t guest_rip, cs_base, cs_limit, mode;
+    uint64_t code; /* frame << 12 | offset */
+    uint32_t second_frame; /* + 1, of a block made of one instruction that crosses a page; 0: none */
+    uint16_t guest_len, n_insns, n_translated;
+    bool is_dead;
+    uint32_t direct, indirect, host_end; /* cache offsets: entries, end */
+    uint32_t recover_first, n_recover;
+    struct block *hash_next, *frame_next, *frame2_next;
+};
+
+/* Execution context: all that decides which translation of an address runs, besides its bytes. */
+struct ctx {
+    struct ctx *hash_next;
+    struct window *w;
+    uint32_t mode, cs_base, cs_limit;
+    const uint8_t **jump_table; /* private copy-on-write mapping; every entry initially the miss stub */
+};
+
+struct bt_stats {
+    uint64_t blocks, guest_bytes, host_bytes, chains, lookups, lookup_misses, callouts, callouts_ended, polls, gates;
+    uint64_t sig_fill, sig_upgrade_other, sig_guest_fault, sig_device, sig_code_write, sig_poll, sig_fpe, sig_stack;
+    uint64_t dead_blocks, cache_flushes, retranslated_sites, frames_given_up, ctxs, fp_loads, interp_shadow, enters, two_page;
+    uint64_t lockstep_blocks, lockstep_insns;
+};
+
+#define SITE_HASH 4096
+struct site { /* an instruction that faulted for a reason a call-out would avoid */
+    uint64_t code;
+    uint32_t count;
+};
+
+struct bt {
+    struct cpu *cpu;
+    struct windows *windows;
+    struct codemem codemem;
+    struct emit e; /* positioned at the end of the used cache */
+    uint32_t code_start; /* offset of the first block, after the stubs */
+    struct bt_options opt;
+    struct bt_stats stats;
+
+    /* stubs, executable addresses */
+    int (*enter)(struct cpu *cpu, const void *host_pc);
+    const uint8_t *stub_exit, *stub_signal, *stub_miss, *stub_lookup, *stub_chain, *stub_callout, *stub_indirect,
+        *stub_indirect_end, *stub_underflow, *gate_ok, *gate_load, *gate_block;
+
+    uint8_t *return_stack;
+    int table_fd; /* memfd template of a jump table */
+
+    struct block *hash[1 << 16];
+    struct block **by_host; /* sorted by host offset */
+    uint32_t n_blocks, cap_blocks;
+    struct recover *recover;
+    uint32_t n_recover, cap_recover;
+    struct block **frame_blocks; /* per frame */
+    uint8_t *frame_kills;        /* per frame: how often its code was given up because it was written to */
+    uint64_t n_frames;
+
+    struct ctx *ctx_hash[256];
+    unsigned n_ctx;
+    struct ctx *ctx;        /* current, or NULL when stale */
+    uint64_t gs_base;       /* value in the GS base register */
+    bool has_fsgsbase, has_bmi2;
+
+    struct site sites[SITE_HASH];
+    const struct block *fault_block; /* of the last EXIT_FAULT, and its instruction */
+    uint64_t fault_code, fault_frame;
+    enum window_fault fault_kind;
+    bool is_running;        /* translated code is on the CPU: faults are the guest's */
+    struct fault_client fault_client;
+    struct lockstep *lockstep;
+};
+
+/* stubs.c */
+void stubs_generate(struct bt *bt);
+
+/* tcache.c */
+struct block *tcache_find(struct bt *bt, uint64_t code, const struct ctx *ctx, uint32_t guest_rip);
+struct block *tcache_new(struct bt *bt); /* zeroed, not yet visible */
+void tcache_insert(struct bt *bt, struct block *b);
+struct block *tcache_by_host(const struct bt *bt, const uint8_t *host_pc); /* NULL: not in a block */
+const struct recover *tcache_recover(const struct bt *bt, const struct block *b, const uint8_t *host_pc);
+void tcache_kill(struct bt *bt, struct block *b);
+void tcache_flush(struct bt *bt);
+void tcache_invalidate(struct bt *bt, uint64_t off, uint64_t len); /* guest memory bytes changed */
+void tcache_add_recover(struct bt *bt, struct block *b, uint32_t guest_rip, unsigned icount, unsigned fix);
+struct ctx *ctx_current(struct bt *bt);
+void ctx_code_gone(void *bt, struct window *w, uint32_t page);
+void ctx_drop_all(struct bt *bt);
+void bt_reset_return_stack(struct bt *bt);
+bool site_is_callout(const struct bt *bt, uint64_t code);
+bool site_note_fault(struct bt *bt, uint64_t code); /* true: from now on a call-out */
+
+/* translate.c: NULL if the first instruction cannot be fetched or decoded (let the interpreter fault). */
+struct block *translate_block(struct bt *bt, struct ctx *ctx, uint32_t guest_rip, uint64_t code, int64_t second_frame);
+
+/* lockstep.c */
+struct lockstep *lockstep_create(struct bt *bt);
+void lockstep_destroy(struct lockstep *ls);
+/* Before entering b: run the interpreter over it and take its effects back. */
+void lockstep_before(struct lockstep *ls, const struct block *b);
+/* After: compare; n = instructions translated code completed.  Ends the program with a report on a difference. */
+void lockstep_after(struct lockstep *ls, const struct block *b, unsigned n);
+
+static inline uint32_t cache_off(const struct bt *bt, const uint8_t *exec)
+{
+    return (uint32_t)(exec - bt->codemem.exec);
+}
+
+#endif

@@ -1,0 +1,170 @@
+/* Entry to and exit from translated code: generated once, at the start of the code cache, so that they know the offsets of
+ * struct cpu without an assembler's help and are within reach of every block's rel32. */
+#include "bt/priv.h"
+
+#include <stddef.h>
+
+static const int callee_saved[] = {H_RBX, H_RBP, H_R12, H_R13, H_R14, H_R15};
+
+static void push(struct emit *e, int r)
+{
+    if (r & 8)
+        emit_u8(e, 0x41);
+    emit_u8(e, (uint8_t)(0x50 | (r & 7)));
+}
+
+static void pop(struct emit *e, int r)
+{
+    if (r & 8)
+        emit_u8(e, 0x41);
+    emit_u8(e, (uint8_t)(0x58 | (r & 7)));
+}
+
+static void and_ri32(struct emit *e, int r, uint32_t imm)
+{
+    struct hinsn h = {.op = {0x81}, .n_op = 1, .has_modrm = true, .reg = 4, .rm = (uint8_t)r, .imm = imm, .imm_len = 4};
+
+    emit_insn(e, &h);
+}
+
+static void or_rr32(struct emit *e, int dst, int src)
+{
+    struct hinsn h = {.op = {0x09}, .n_op = 1, .has_modrm = true, .reg = (uint8_t)src, .rm = (uint8_t)dst};
+
+    emit_insn(e, &h);
+}
+
+static int host_of_guest(unsigned g)
+{
+    return g == REG_SP ? R_SP : (int)g;
+}
+
+/* int enter(struct cpu *rdi, const void *rsi): R8 = guest EIP, so that a block's indirect entry can verify it. */
+static void gen_enter(struct bt *bt, struct emit *e)
+{
+    bt->enter = (int (*)(struct cpu *, const void *))(uintptr_t)emit_here(e);
+    for (unsigned i = 0; i < 6; i++)
+        push(e, callee_saved[i]);
+    emit_mov_rr64(e, R_CPU, H_RDI);
+    emit_mov_rr64(e, H_R11, H_RSI);
+    emit_store(e, HOT(host_rsp), H_RSP, 8);
+    emit_load(e, H_RSP, HOT(ret_rsp), 8);
+    emit_load(e, R_WINDOW, HOT(window_base), 8);
+    emit_load(e, R_COUNT, HOT(icount), 8);
+    emit_load(e, H_R8, CPU_FIELD(eflags), 4);
+    emit_mov_rr32(e, H_R9, H_R8);
+    and_ri32(e, H_R9, ~EFLAGS_NATIVE);
+    emit_store(e, CPU_FIELD(eflags), H_R9, 4); /* inside, only the system flags live there */
+    and_ri32(e, H_R8, EFLAGS_NATIVE);
+    push(e, H_R8);
+    emit_u8(e, 0x9d); /* popfq: IF and the other system flags are not ours to change at CPL 3 */
+    emit_load(e, H_R8, CPU_FIELD(rip), 4);
+    for (unsigned g = 0; g < 8; g++)
+        emit_load(e, host_of_guest(g), CPU_GPR(g), 4);
+    struct hinsn jmp = {.op = {0xff}, .n_op = 1, .has_modrm = true, .reg = 4, .rm = H_R11};
+    emit_insn(e, &jmp);
+}
+
+/* Common exit: R10 = reason.  From a signal the registers are saved already (stub_signal). */
+static void gen_exit(struct bt *bt, struct emit *e)
+{
+    static const uint8_t fninit[] = {0xdb, 0xe3};
+    uint8_t *skip;
+
+    bt->stub_exit = emit_here(e);
+    for (unsigned g = 0; g < 8; g++)
+        emit_store(e, CPU_GPR(g), host_of_guest(g), 8);
+    emit_u8(e, 0x9c); /* pushfq */
+    pop(e, H_R8);
+    emit_store(e, HOT(ret_rsp), H_RSP, 8);
+    and_ri32(e, H_R8, EFLAGS_NATIVE);
+    emit_load(e, H_R9, CPU_FIELD(eflags), 4);
+    and_ri32(e, H_R9, ~EFLAGS_NATIVE);
+    or_rr32(e, H_R8, H_R9);
+    emit_store(e, CPU_FIELD(eflags), H_R8, 4);
+    emit_store(e, HOT(icount), R_COUNT, 8);
+    bt->stub_signal = emit_here(e);
+    emit_u8(e, 0xfc); /* cld */
+    emit_load(e, H_RCX, HOT(fp_loaded), 4);
+    skip = emit_short(e, CC_JECXZ);
+    struct hinsn fxsave = {.rex_w = true, .op = {0x0f, 0xae}, .n_op = 2, .has_modrm = true, .is_mem = true, .reg = 0,
+                           .mem = CPU_FIELD(fpu)};
+    emit_insn(e, &fxsave);
+    /* FIP and FDP are host addresses: the guest must never see them.  C code gets a clean FPU. */
+    emit_store_imm(e, HMEM(R_CPU, offsetof(struct cpu, fpu) + 6), 0, 2);
+    emit_store_imm(e, HMEM(R_CPU, offsetof(struct cpu, fpu) + 8), 0, 8);
+    emit_store_imm(e, HMEM(R_CPU, offsetof(struct cpu, fpu) + 16), 0, 8);
+    emit_bytes(e, fninit, 2);
+    struct hinsn ldmxcsr = {.op = {0x0f, 0xae}, .n_op = 2, .has_modrm = true, .is_mem = true, .reg = 2,
+                            .mem = HOT(mxcsr_default)};
+    emit_insn(e, &ldmxcsr);
+    emit_store_imm(e, HOT(fp_loaded), 0, 8);
+    emit_patch8(e, skip);
+    emit_load(e, H_RSP, HOT(host_rsp), 8);
+    emit_mov_rr32(e, H_RAX, H_R10);
+    for (int i = 5; i >= 0; i--)
+        pop(e, callee_saved[i]);
+    emit_ret(e);
+}
+
+static const uint8_t *gen_reason(struct bt *bt, struct emit *e, enum exit_reason reason)
+{
+    const uint8_t *p = emit_here(e);
+
+    emit_mov_ri32(e, H_R10, reason);
+    emit_jmp(e, bt->stub_exit);
+    return p;
+}
+
+/* Entered by call: the return address, on the return stack, is the address of the site's data. */
+static const uint8_t *gen_site(struct bt *bt, struct emit *e, enum exit_reason reason)
+{
+    const uint8_t *p = emit_here(e);
+
+    pop(e, H_R8);
+    emit_store(e, HOT(resume), H_R8, 8);
+    emit_mov_ri32(e, H_R10, reason);
+    emit_jmp(e, bt->stub_exit);
+    return p;
+}
+
+static void gen_gates(struct bt *bt, struct emit *e)
+{
+    bt->gate_ok = emit_here(e);
+    emit_ret(e);
+    bt->gate_load = emit_here(e);
+    struct hinsn fxrstor = {.rex_w = true, .op = {0x0f, 0xae}, .n_op = 2, .has_modrm = true, .is_mem = true, .reg = 1,
+                            .mem = CPU_FIELD(fpu)};
+    emit_insn(e, &fxrstor);
+    emit_store_imm(e, HOT(fp_loaded), 1, 8);
+    emit_load(e, H_R8, HOT(fp_gate_loaded), 8);
+    emit_store(e, HOT(fp_gate), H_R8, 8);
+    emit_load(e, H_R8, HOT(sse_gate_loaded), 8);
+    emit_store(e, HOT(sse_gate), H_R8, 8);
+    emit_ret(e);
+    bt->gate_block = gen_site(bt, e, EXIT_GATE);
+}
+
+void stubs_generate(struct bt *bt)
+{
+    struct emit *e = &bt->e;
+
+    gen_enter(bt, e);
+    gen_exit(bt, e);
+    bt->stub_lookup = gen_reason(bt, e, EXIT_LOOKUP);
+    bt->stub_miss = emit_here(e); /* R8 = guest EIP wanted */
+    emit_store(e, CPU_FIELD(rip), H_R8, 8);
+    emit_jmp(e, bt->stub_lookup);
+    bt->stub_chain = gen_site(bt, e, EXIT_CHAIN);
+    bt->stub_callout = gen_site(bt, e, EXIT_CALLOUT);
+    bt->stub_underflow = emit_here(e); /* the return stack is empty: stay at its top */
+    emit_load(e, H_RSP, HOT(ret_top), 8);
+    bt->stub_indirect = emit_here(e); /* R8 = guest EIP wanted; polls, since returns that mispredict may form loops */
+    emit_load(e, H_R9, CPU_FIELD(poll), 8);
+    emit_load(e, H_R9, HMEM(H_R9, 0), 4);
+    emit_load(e, H_R10, HOT(jump_table), 8);
+    emit_movzx16(e, H_R9, H_R8);
+    emit_jmp_mem(e, HMEM_X(H_R10, H_R9, 3, 0));
+    bt->stub_indirect_end = emit_here(e);
+    gen_gates(bt, e);
+}

@@ -1,0 +1,340 @@
+/* The code cache: blocks, how they are found by guest address and by host address, how they die, and the jump tables of the
+ * contexts that lead to them.
+ *
+ * A dead block's entries are overwritten by a jump to the dispatcher, so nothing that leads to it need be known.  Host memory
+ * is not reused until the cache is full: then everything is dropped at once. */
+#include "bt/priv.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include "host/log.h"
+
+static unsigned block_hash(uint64_t code, uint32_t rip, uint32_t mode)
+{
+    uint64_t h = (code ^ (uint64_t)rip << 7 ^ (uint64_t)mode << 29) * 0x9e3779b97f4a7c15ull;
+
+    return (unsigned)(h >> 48);
+}
+
+struct block *tcache_find(struct bt *bt, uint64_t code, const struct ctx *ctx, uint32_t guest_rip)
+{
+    struct block *b = bt->hash[block_hash(code, guest_rip, ctx->mode)];
+
+    for (; b; b = b->hash_next)
+        if (b->code == code && b->guest_rip == guest_rip && b->mode == ctx->mode && b->cs_base == ctx->cs_base &&
+            b->cs_limit == ctx->cs_limit)
+            return b;
+    return NULL;
+}
+
+struct block *tcache_new(struct bt *bt)
+{
+    struct block *b = calloc(1, sizeof(*b));
+
+    if (!b)
+        BUG("out of memory for blocks");
+    return b;
+}
+
+static void grow(void **p, uint32_t n, uint32_t *cap, size_t size)
+{
+    if (n < *cap)
+        return;
+    *cap = *cap ? *cap * 2 : 4096;
+    *p = realloc(*p, *cap * size);
+    if (!*p)
+        BUG("out of memory for block tables");
+}
+
+void tcache_add_recover(struct bt *bt, struct block *b, uint32_t guest_rip, unsigned icount, unsigned fix)
+{
+    void *p = bt->recover;
+
+    grow(&p, bt->n_recover, &bt->cap_recover, sizeof(*bt->recover));
+    bt->recover = p;
+    bt->recover[bt->n_recover++] = (struct recover){.host_off = cache_off(bt, emit_here(&bt->e)), .guest_rip = guest_rip,
+                                                    .icount = (uint16_t)icount, .fix = (uint8_t)fix};
+    b->n_recover++;
+}
+
+void tcache_insert(struct bt *bt, struct block *b)
+{
+    uint64_t frame = b->code >> 12;
+    struct block **head = &bt->hash[block_hash(b->code, b->guest_rip, b->mode)];
+    uint8_t *flags = guestmem_code_flags(bt->cpu->board.guestmem);
+    void *p = bt->by_host;
+
+    grow(&p, bt->n_blocks, &bt->cap_blocks, sizeof(*bt->by_host));
+    bt->by_host = p;
+    bt->by_host[bt->n_blocks++] = b;
+    b->hash_next = *head;
+    *head = b;
+    b->frame_next = bt->frame_blocks[frame];
+    bt->frame_blocks[frame] = b;
+    if (!(flags[frame] & 1)) {
+        flags[frame] |= 1;
+        windows_protect_frame(bt->windows, frame);
+    }
+    if (b->second_frame && b->second_frame - 1 != frame) {
+        uint64_t f2 = b->second_frame - 1;
+
+        b->frame2_next = bt->frame_blocks[f2];
+        bt->frame_blocks[f2] = b;
+        if (!(flags[f2] & 1)) {
+            flags[f2] |= 1;
+            windows_protect_frame(bt->windows, f2);
+        }
+    }
+    bt->stats.blocks++;
+}
+
+struct block *tcache_by_host(const struct bt *bt, const uint8_t *host_pc)
+{
+    uint32_t off, lo = 0, hi = bt->n_blocks;
+
+    if (host_pc < bt->codemem.exec || host_pc >= bt->codemem.exec + bt->codemem.size)
+        return NULL;
+    off = cache_off(bt, host_pc);
+    while (lo < hi) {
+        uint32_t mid = (lo + hi) / 2;
+
+        if (bt->by_host[mid]->host_end <= off)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo < bt->n_blocks && bt->by_host[lo]->indirect <= off ? bt->by_host[lo] : NULL;
+}
+
+const struct recover *tcache_recover(const struct bt *bt, const struct block *b, const uint8_t *host_pc)
+{
+    uint32_t off = cache_off(bt, host_pc);
+    const struct recover *r = &bt->recover[b->recover_first];
+    uint32_t lo = 0, hi = b->n_recover;
+
+    while (hi - lo > 1) {
+        uint32_t mid = (lo + hi) / 2;
+
+        if (r[mid].host_off <= off)
+            lo = mid;
+        else
+            hi = mid;
+    }
+    return &r[lo];
+}
+
+/* mov dword [cpu->rip], guest_rip; jmp stub_lookup */
+static void overwrite_entry(struct bt *bt, uint32_t off, uint32_t guest_rip)
+{
+    struct emit e = bt->e;
+
+    e.p = bt->codemem.write + off;
+    emit_store_imm(&e, CPU_FIELD(rip), guest_rip, 4);
+    emit_jmp(&e, bt->stub_lookup);
+}
+
+static struct block **next_in_frame(struct block *b, uint64_t frame)
+{
+    return b->code >> 12 == frame ? &b->frame_next : &b->frame2_next;
+}
+
+static void unlink_frame(struct bt *bt, struct block *b, uint64_t frame)
+{
+    struct block **link = &bt->frame_blocks[frame];
+
+    while (*link && *link != b)
+        link = next_in_frame(*link, frame);
+    if (*link)
+        *link = *next_in_frame(b, frame);
+    if (!bt->frame_blocks[frame])
+        guestmem_code_flags(bt->cpu->board.guestmem)[frame] &= (uint8_t)~1u;
+}
+
+void tcache_kill(struct bt *bt, struct block *b)
+{
+    struct block **link = &bt->hash[block_hash(b->code, b->guest_rip, b->mode)];
+
+    if (b->is_dead)
+        return;
+    while (*link && *link != b)
+        link = &(*link)->hash_next;
+    if (*link)
+        *link = b->hash_next;
+    unlink_frame(bt, b, b->code >> 12);
+    if (b->second_frame && b->second_frame - 1 != b->code >> 12)
+        unlink_frame(bt, b, b->second_frame - 1);
+    b->is_dead = true;
+    overwrite_entry(bt, b->direct, b->guest_rip);
+    bt->stats.dead_blocks++;
+    bt_reset_return_stack(bt);
+}
+
+void tcache_invalidate(struct bt *bt, uint64_t off, uint64_t len)
+{
+    uint64_t end = off + len;
+
+    for (uint64_t frame = off >> 12; frame <= (end - 1) >> 12 && frame < bt->n_frames; frame++) {
+        struct block *b = bt->frame_blocks[frame], *next;
+
+        for (; b; b = next) {
+            uint64_t b_end = b->code + b->guest_len;
+
+            next = *next_in_frame(b, frame);
+            if (b->second_frame || (b->code < end && b_end > off))
+                tcache_kill(bt, b);
+        }
+    }
+}
+
+void tcache_flush(struct bt *bt)
+{
+    uint8_t *flags = guestmem_code_flags(bt->cpu->board.guestmem);
+
+    for (uint32_t i = 0; i < bt->n_blocks; i++) {
+        struct block *b = bt->by_host[i];
+
+        if (!b->is_dead) {
+            bt->frame_blocks[b->code >> 12] = NULL;
+            flags[b->code >> 12] &= (uint8_t)~1u;
+            if (b->second_frame) {
+                bt->frame_blocks[b->second_frame - 1] = NULL;
+                flags[b->second_frame - 1] &= (uint8_t)~1u;
+            }
+        }
+        free(b);
+    }
+    memset(bt->hash, 0, sizeof(bt->hash));
+    bt->n_blocks = 0;
+    bt->n_recover = 0;
+    bt->e.p = bt->codemem.write + bt->code_start;
+    bt->e.is_full = false;
+    ctx_drop_all(bt);
+    bt_reset_return_stack(bt);
+    bt->stats.cache_flushes++;
+}
+
+void bt_reset_return_stack(struct bt *bt)
+{
+    struct bt_hot *hot = hot_of(bt->cpu);
+
+    hot->ret_rsp = hot->ret_top;
+}
+
+/* --- contexts --- */
+
+static unsigned ctx_hash_of(const struct window *w, uint32_t mode, uint32_t cs_base, uint32_t cs_limit)
+{
+    uint64_t h = ((uint64_t)w->index << 40 ^ (uint64_t)cs_base << 12 ^ mode ^ (uint64_t)cs_limit << 24) * 0x9e3779b97f4a7c15ull;
+
+    return (unsigned)(h >> 56);
+}
+
+static bool reset_jump_table(struct bt *bt, struct ctx *c)
+{
+    void *p = mmap(c->jump_table, JUMP_TABLE_ENTRIES * 8, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | (c->jump_table ? MAP_FIXED : 0), bt->table_fd, 0);
+
+    if (p == MAP_FAILED)
+        return false;
+    c->jump_table = p;
+    return true;
+}
+
+void ctx_drop_all(struct bt *bt)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(bt->ctx_hash); i++) {
+        struct ctx *c = bt->ctx_hash[i], *next;
+
+        for (; c; c = next) {
+            next = c->hash_next;
+            munmap(c->jump_table, JUMP_TABLE_ENTRIES * 8);
+            free(c);
+        }
+        bt->ctx_hash[i] = NULL;
+    }
+    bt->n_ctx = 0;
+    bt->ctx = NULL;
+}
+
+/* Called by windows: fetch translations of page (or all) are gone; forget what led there. */
+void ctx_code_gone(void *opaque, struct window *w, uint32_t page)
+{
+    struct bt *bt = opaque;
+
+    bt_reset_return_stack(bt);
+    for (unsigned i = 0; i < ARRAY_SIZE(bt->ctx_hash); i++) {
+        for (struct ctx **link = &bt->ctx_hash[i], *c; (c = *link) != NULL;) {
+            if (c->w != w) {
+                link = &c->hash_next;
+                continue;
+            }
+            if (page == WINDOW_PAGES) {
+                if (bt->ctx == c)
+                    bt->ctx = NULL;
+                *link = c->hash_next;
+                munmap(c->jump_table, JUMP_TABLE_ENTRIES * 8);
+                free(c);
+                bt->n_ctx--;
+                continue;
+            }
+            uint32_t first = ((page << 12) - c->cs_base) & 0xffff;
+
+            for (uint32_t k = 0; k < GUEST_PAGE_SIZE; k++) {
+                const uint8_t **slot = &c->jump_table[(first + k) & 0xffff];
+
+                if (*slot != bt->stub_miss)
+                    *slot = bt->stub_miss;
+            }
+            link = &c->hash_next;
+        }
+    }
+}
+
+struct ctx *ctx_current(struct bt *bt)
+{
+    const struct cpu *cpu = bt->cpu;
+    struct window *w = window_current(bt->windows, cpu->cpl == 3);
+    uint32_t cs_base = (uint32_t)cpu->seg[SEG_CS].base, cs_limit = cpu->seg[SEG_CS].limit;
+    struct ctx **head = &bt->ctx_hash[ctx_hash_of(w, cpu->mode, cs_base, cs_limit)];
+    struct ctx *c;
+
+    for (c = *head; c; c = c->hash_next)
+        if (c->w == w && c->mode == cpu->mode && c->cs_base == cs_base && c->cs_limit == cs_limit)
+            return c;
+    if (bt->n_ctx >= 1024)
+        ctx_drop_all(bt);
+    c = calloc(1, sizeof(*c));
+    if (!c)
+        BUG("out of memory for contexts");
+    *c = (struct ctx){.hash_next = *head, .w = w, .mode = cpu->mode, .cs_base = cs_base, .cs_limit = cs_limit};
+    if (!reset_jump_table(bt, c))
+        BUG("cannot map a jump table");
+    *head = c;
+    bt->n_ctx++;
+    bt->stats.ctxs++;
+    return c;
+}
+
+/* --- sites --- */
+
+static struct site *site_slot(const struct bt *bt, uint64_t code)
+{
+    return (struct site *)&bt->sites[(code * 0x9e3779b97f4a7c15ull) >> 52];
+}
+
+bool site_is_callout(const struct bt *bt, uint64_t code)
+{
+    const struct site *s = site_slot(bt, code);
+
+    return s->code == code && s->count >= 2;
+}
+
+bool site_note_fault(struct bt *bt, uint64_t code)
+{
+    struct site *s = site_slot(bt, code);
+
+    if (s->code != code)
+        *s = (struct site){.code = code};
+    return ++s->count == 2;
+}

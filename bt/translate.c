@@ -1,0 +1,295 @@
+/* From guest bytes to one block of host code: scan to the end of the basic block, then for each instruction copy, chain or
+ * call out, as its class in the opcode table says.  docs/translator.md follows one block through this file. */
+#include "bt/xlat.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "cpu/cpuid.h"
+#include "cpu/ops.h"
+#include "host/log.h"
+
+void xlat_recover(struct xlat *x, unsigned fix)
+{
+    tcache_add_recover(x->bt, x->b, x->rips[x->i], x->icount, fix);
+}
+
+void xlat_callout(struct xlat *x, const struct insn *in, bool may_resume)
+{
+    struct callout_site site = {.guest_rip = x->rips[x->i], .insn_len = in->len, .may_resume = may_resume,
+                                .icount = (uint16_t)x->icount};
+
+    emit_call(x->e, x->bt->stub_callout);
+    emit_bytes(x->e, &site, sizeof(site));
+    x->is_fp_gated = x->is_sse_gated = false; /* C code ran: the FP state was saved */
+    if (in->desc->sens)
+        x->bt->cpu->stats.sens_sites[in->desc->sens]++;
+}
+
+/* Loops load through cpu->poll; whoever wants the CPU sets it to NULL, and the load faults. */
+static void emit_poll(struct xlat *x)
+{
+    emit_load(x->e, H_R8, CPU_FIELD(poll), 8);     /* mov r8, [poll]  */
+    emit_load(x->e, H_R8, HMEM(H_R8, 0), 4);       /* mov r8d, [r8]   */
+}
+
+static void emit_gate(struct xlat *x, const struct insn *in)
+{
+    if (in->desc->attr & ATTR_SSE) {
+        if (!x->is_sse_gated)
+            emit_call_mem(x->e, HOT(sse_gate));
+        x->is_sse_gated = x->is_fp_gated = true;
+    } else if (in->desc->attr & (ATTR_X87 | ATTR_MMX)) {
+        if (!x->is_fp_gated)
+            emit_call_mem(x->e, HOT(fp_gate));
+        x->is_fp_gated = true;
+    }
+}
+
+static bool has_moffs(const struct insn *in)
+{
+    return in->map == MAP_1B && in->opcode >= 0xa0 && in->opcode <= 0xa3;
+}
+
+static bool translate_innocuous(struct xlat *x, const struct insn *in)
+{
+    if (insn_is(in, op_push))
+        return xlat_push(x, in);
+    if (insn_is(in, op_pop))
+        return xlat_pop(x, in);
+    if (insn_is(in, op_leave))
+        return xlat_leave(x, in);
+    if (insn_is(in, op_lea))
+        return xlat_lea(x, in);
+    if (insn_is(in, op_xlat))
+        return xlat_xlat(x, in);
+    if (has_moffs(in))
+        return xlat_moffs(x, in);
+    if (in->desc->attr & ATTR_REP)
+        return xlat_string(x, in);
+    if (insn_is(in, op_nop) && in->is_mem)
+        return (in->desc->attr & ATTR_NO16) != 0; /* hint: nothing to do; CLFLUSH may fault and is called out */
+    if (insn_is(in, op_fwait) && (x->bt->cpu->paging.cr0 & CR0_MP))
+        return false; /* CR0.MP && CR0.TS: #NM; the gate tests TS only */
+    emit_gate(x, in);
+    return xlat_copy(x, in);
+}
+
+/* True: translated; the host code stands.  False: nothing was emitted. */
+static bool translate_insn(struct xlat *x, const struct insn *in)
+{
+    uint64_t code = x->b->code + (x->rips[x->i] - x->b->guest_rip);
+
+    if (!cpu_has_feature(x->bt->cpu, in->desc->feature) || site_is_callout(x->bt, code))
+        return false;
+    switch (in->desc->iclass) {
+    case INNOCUOUS:
+        return translate_innocuous(x, in);
+    case BRANCH:
+        return xlat_flow(x, in);
+    case SENSITIVE:
+    case PRIVILEGED:
+        return xlat_system(x, in);
+    default:
+        return false;
+    }
+}
+
+/* Where control goes elsewhere.  Other instructions that change modes or windows do not end a block: the dispatcher resumes it
+ * only if the context is still the same. */
+static bool is_block_end(const struct insn *in)
+{
+    static insn_fn *const enders[] = {op_jmp_far_ptr, op_jmp_far_ind, op_call_far_ptr, op_call_far_ind, op_ret_far, op_iret, op_int,
+                                      op_int3, op_int1, op_into, op_sysenter, op_sysexit, op_syscall, op_sysret, op_hlt, op_ud,
+                                      op_rsm, op_mov_to_cr};
+
+    if (in->desc->iclass == BRANCH)
+        return true;
+    for (unsigned i = 0; i < ARRAY_SIZE(enders); i++)
+        if (insn_is(in, enders[i]))
+            return true;
+    return false;
+}
+
+/* Decode the block's instructions; returns how many. */
+static unsigned scan(struct xlat *x, struct insn *insns, uint32_t *rips, const uint8_t *bytes, unsigned avail)
+{
+    uint32_t rip = x->b->guest_rip;
+    unsigned n = 0, off = 0, code_size = x->mode & MODE_CS32 ? 4 : 2;
+
+    while (n < BLOCK_MAX_INSNS && off < avail) {
+        struct insn *in = &insns[n];
+
+        if (insn_decode(in, bytes + off, avail - off, code_size) != DECODE_OK)
+            break;
+        if ((uint64_t)rip + in->len - 1 > x->cs_limit)
+            break;
+        rips[n++] = rip;
+        off += in->len;
+        rip += in->len;
+        if (is_block_end(in))
+            break;
+        if (code_size == 2 && rip > 0xffff)
+            break;
+    }
+    return n;
+}
+
+/* A block that can close a loop must poll.  Every cycle of blocks has a direct backward jump, an indirect one, or a return
+ * that its call did not predict (which polls in the stub). */
+static bool needs_poll(const struct xlat *x)
+{
+    const struct insn *last = &x->insns[x->n - 1];
+
+    if (last->desc->iclass != BRANCH)
+        return false;
+    if (insn_is(last, op_jmp_ind) || insn_is(last, op_call_ind))
+        return true;
+    if (insn_is(last, op_ret_near))
+        return false;
+    return (int32_t)last->imm < 0;
+}
+
+static void emit_body(struct xlat *x)
+{
+    bool is_ended = false;
+
+    for (x->i = 0; x->i < x->n; x->i++) {
+        const struct insn *in = &x->insns[x->i];
+        uint8_t *start = x->e->p;
+        uint32_t n_recover = x->bt->n_recover, b_recover = x->b->n_recover;
+        unsigned n_exits = x->n_exits;
+        bool fp = x->is_fp_gated, sse = x->is_sse_gated;
+
+        xlat_recover(x, FIX_NONE);
+        if (translate_insn(x, in)) {
+            x->icount++;
+            is_ended = in->desc->iclass == BRANCH;
+            continue;
+        }
+        x->e->p = start;
+        x->bt->n_recover = n_recover;
+        x->b->n_recover = b_recover;
+        x->n_exits = n_exits;
+        x->is_fp_gated = fp;
+        x->is_sse_gated = sse;
+        xlat_recover(x, FIX_NONE);
+        is_ended = is_block_end(in);
+        xlat_callout(x, in, !is_ended);
+    }
+    if (!is_ended) {
+        const struct insn *last = &x->insns[x->n - 1];
+
+        x->i = x->n - 1;
+        xlat_exit_direct(x, xlat_next_rip(x, last));
+    }
+    x->b->n_translated = (uint16_t)x->icount;
+}
+
+/* Verify R8 = EIP for those who come by a jump table. */
+static void emit_indirect_entry(struct xlat *x)
+{
+    struct emit *e = x->e;
+
+    emit_mov_rr64(e, H_R9, H_RCX);                                       /* mov  r9, rcx         */
+    emit_lea32(e, H_RCX, HMEM(H_R8, -(int64_t)x->b->guest_rip));         /* lea  ecx, [r8-eip]   */
+    uint8_t *ok = emit_short(e, CC_JECXZ);                               /* jecxz ok             */
+    emit_mov_rr64(e, H_RCX, H_R9);
+    emit_jmp(e, x->bt->stub_miss);
+    emit_patch8(e, ok);
+    emit_mov_rr64(e, H_RCX, H_R9);                                       /* ok: mov rcx, r9      */
+}
+
+/* A block made of one instruction that crosses a page: its second page may be mapped elsewhere by now. */
+static void emit_second_page_guard(struct xlat *x)
+{
+    struct emit *e = x->e;
+    uint32_t page = (x->b->guest_rip + x->cs_base + GUEST_PAGE_SIZE) >> 12 & (WINDOW_PAGES - 1);
+
+    emit_load(e, H_R8, HOT(code_map), 8);
+    emit_load(e, H_R8, HMEM(H_R8, page * 4), 4);
+    emit_mov_rr64(e, H_R9, H_RCX);
+    emit_lea32(e, H_RCX, HMEM(H_R8, -(int64_t)x->b->second_frame));
+    uint8_t *ok = emit_short(e, CC_JECXZ);
+    emit_mov_rr64(e, H_RCX, H_R9);
+    emit_store_imm(e, CPU_FIELD(rip), x->b->guest_rip, 4);
+    emit_jmp(e, x->bt->stub_lookup);
+    emit_patch8(e, ok);
+    emit_mov_rr64(e, H_RCX, H_R9);
+}
+
+/* A dead block's direct entry is overwritten with 16 bytes: they must be its own. */
+static void pad_entry(struct xlat *x, const uint8_t *direct_write)
+{
+    while (!emit_is_full(x->e) && x->e->p - direct_write < 24)
+        emit_u8(x->e, 0xcc);
+}
+
+struct block *translate_block(struct bt *bt, struct ctx *ctx, uint32_t guest_rip, uint64_t code, int64_t second_frame)
+{
+    const uint8_t *view = guestmem_view(bt->cpu->board.guestmem);
+    unsigned off = (unsigned)(code & GUEST_PAGE_MASK), avail = GUEST_PAGE_SIZE - off;
+    struct insn insns[BLOCK_MAX_INSNS];
+    uint32_t rips[BLOCK_MAX_INSNS];
+    uint8_t crossing[32];
+    struct xlat x = {.bt = bt, .e = &bt->e, .mode = ctx->mode, .cs_base = ctx->cs_base, .cs_limit = ctx->cs_limit,
+                     .insns = insns, .rips = rips};
+    uint8_t *direct_write;
+
+    x.b = tcache_new(bt);
+    x.b->guest_rip = guest_rip;
+    x.b->cs_base = ctx->cs_base;
+    x.b->cs_limit = ctx->cs_limit;
+    x.b->mode = ctx->mode;
+    x.b->code = code;
+    x.page = view + (code & ~(uint64_t)GUEST_PAGE_MASK);
+    if (second_frame >= 0) {
+        unsigned first = avail < 15 ? avail : 15;
+
+        x.b->second_frame = (uint32_t)second_frame + 1;
+        memcpy(crossing, view + code, first);
+        memcpy(crossing + first, view + ((uint64_t)second_frame << 12), 15);
+        x.n = scan(&x, insns, rips, crossing, 15);
+        if (x.n > 1)
+            x.n = 1;
+    } else {
+        x.n = scan(&x, insns, rips, view + code, avail);
+    }
+    if (x.n == 0) {
+        free(x.b);
+        return NULL;
+    }
+    x.b->n_insns = (uint16_t)x.n;
+    x.b->guest_len = (uint16_t)(rips[x.n - 1] + insns[x.n - 1].len - guest_rip);
+    x.b->recover_first = bt->n_recover;
+    x.b->indirect = cache_off(bt, emit_here(x.e));
+    emit_indirect_entry(&x);
+    x.b->direct = cache_off(bt, emit_here(x.e));
+    direct_write = x.e->p;
+    tcache_add_recover(bt, x.b, guest_rip, 0, FIX_NONE);
+    if (x.b->second_frame)
+        emit_second_page_guard(&x);
+    uint8_t *count_place = NULL;
+    if (bt->opt.want_counts || bt->lockstep) {
+        emit_lea64(x.e, R_COUNT, HMEM(R_COUNT, 0x7fffffff)); /* lea r13, [r13+n], patched below */
+        count_place = x.e->p - 4;
+    }
+    if (needs_poll(&x))
+        emit_poll(&x);
+    emit_body(&x);
+    pad_entry(&x, direct_write);
+    if (count_place && !emit_is_full(x.e)) {
+        uint32_t n = x.b->n_translated;
+
+        memcpy(count_place, &n, 4);
+    }
+    xlat_finish_exits(&x);
+    if (emit_is_full(x.e))
+        BUG("block at %#x does not fit %u bytes", guest_rip, BLOCK_ROOM);
+    x.b->host_end = cache_off(bt, emit_here(x.e));
+    bt->stats.guest_bytes += x.b->guest_len;
+    bt->stats.host_bytes += x.b->host_end - x.b->indirect;
+    tcache_insert(bt, x.b);
+    log_at(LOG_BT, "block %#x+%u mode %#x: %u insns, %u host bytes", guest_rip, x.b->guest_len, x.b->mode, x.n,
+           x.b->host_end - x.b->indirect);
+    return x.b;
+}

@@ -1,0 +1,698 @@
+/* See window.h. */
+#include "bt/window.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include "host/log.h"
+#include "mmu/paging.h"
+
+#define MAX_WINDOWS 96
+#define MAX_MAPS 40000     /* of vm.max_map_count's usual 65530 */
+#define CHUNK_PAGES 64     /* of physically contiguous memory mapped around a fault */
+#define AROUND_PAGES 8     /* neighbours looked at on each side for 4 KiB pages */
+#define PTE_P 0x001u
+#define PTE_RW 0x002u
+#define PTE_US 0x004u
+#define PTE_A 0x020u
+#define PTE_D 0x040u
+#define PTE_PS 0x080u
+#define PAGE_MAPPED(frame, w) ((uint32_t)(((frame) + 1) << 1 | (w)))
+
+/* One guest page-table page that windows were filled from, with a copy of what it held. */
+struct ptable {
+    struct ptable *next; /* hash chain */
+    gpa_t gpa;
+    const uint8_t *host;
+    uint8_t entry_size;  /* 4 or 8 */
+    uint8_t span_shift;  /* bytes of linear space an entry covers, as a shift */
+    bool is_dir;
+    uint64_t epoch;      /* compared in this epoch */
+    unsigned n_users, cap_users;
+    struct ptable_user {
+        struct window *w;
+        uint32_t base; /* linear address of entry 0 */
+    } *users;
+    uint8_t copy[4096];
+};
+
+struct rmap_node {
+    uint32_t page, next;
+    uint16_t window;
+};
+
+struct windows {
+    struct cpu *cpu;
+    struct space *mem;
+    struct guestmem *guestmem;
+    int fd;
+    const uint8_t *code_flags;
+    uint8_t *view;
+    window_code_fn *code_gone;
+    void *opaque;
+    uint64_t epoch, clock, maps;
+    struct window *win[MAX_WINDOWS];
+    unsigned n_win;
+    struct ptable *hash[4096];
+    uint32_t *rmap_head; /* per frame: node + 1 */
+    uint64_t n_frames;
+    struct rmap_node *nodes;
+    uint32_t n_nodes, cap_nodes, free_node;
+    struct window_stats stats;
+};
+
+/* --- host mappings --- */
+
+static void *reserve(uint64_t len)
+{
+    void *p = mmap(NULL, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    return p == MAP_FAILED ? NULL : p;
+}
+
+static void *zeroed(uint64_t len)
+{
+    void *p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    return p == MAP_FAILED ? NULL : p;
+}
+
+static void unmap_pages(struct window *w, uint32_t first, uint32_t n)
+{
+    if (mmap(w->base + ((uint64_t)first << 12), (uint64_t)n << 12, PROT_NONE,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED)
+        BUG("cannot unmap guest pages: %s", strerror(errno));
+}
+
+/* --- reverse map: frame -> window pages.  Stale nodes are recognised by the window's page array, and freed when met. --- */
+
+static bool node_is_live(const struct windows *ws, const struct rmap_node *n, uint64_t frame)
+{
+    return ws->win[n->window]->page[n->page] >> 1 == frame + 1;
+}
+
+static void rmap_add(struct windows *ws, uint64_t frame, const struct window *w, uint32_t page)
+{
+    uint32_t *link = &ws->rmap_head[frame];
+    uint32_t id;
+
+    while ((id = *link) != 0) {
+        struct rmap_node *n = &ws->nodes[id - 1];
+
+        if (n->window == w->index && n->page == page)
+            return;
+        if (!node_is_live(ws, n, frame)) {
+            *link = n->next;
+            n->next = ws->free_node;
+            ws->free_node = id;
+        } else {
+            link = &n->next;
+        }
+    }
+    if (ws->free_node) {
+        id = ws->free_node;
+        ws->free_node = ws->nodes[id - 1].next;
+    } else {
+        if (ws->n_nodes == ws->cap_nodes) {
+            uint32_t cap = ws->cap_nodes ? ws->cap_nodes * 2 : 4096;
+            struct rmap_node *p = realloc(ws->nodes, cap * sizeof(*p));
+
+            if (!p)
+                BUG("out of memory for the reverse map");
+            ws->nodes = p;
+            ws->cap_nodes = cap;
+        }
+        id = ++ws->n_nodes;
+    }
+    ws->nodes[id - 1] = (struct rmap_node){.page = page, .window = (uint16_t)w->index, .next = ws->rmap_head[frame]};
+    ws->rmap_head[frame] = id;
+}
+
+void windows_protect_frame(struct windows *ws, uint64_t frame)
+{
+    if (frame >= ws->n_frames)
+        return;
+    for (uint32_t id = ws->rmap_head[frame]; id; id = ws->nodes[id - 1].next) {
+        const struct rmap_node *n = &ws->nodes[id - 1];
+        struct window *w = ws->win[n->window];
+
+        if (w->page[n->page] != PAGE_MAPPED(frame, 1))
+            continue;
+        if (mprotect(w->base + ((uint64_t)n->page << 12), GUEST_PAGE_SIZE, PROT_READ) != 0) {
+            unmap_pages(w, n->page, 1); /* out of mappings: a dropped page is protected too */
+            w->page[n->page] = 0;
+        } else {
+            w->page[n->page] &= ~1u;
+        }
+        ws->maps += 2;
+        w->maps += 2;
+        ws->stats.protects++;
+    }
+}
+
+/* --- dropping --- */
+
+static void drop_range(struct windows *ws, struct window *w, uint32_t first, uint32_t n)
+{
+    uint32_t run = 0, end = first + n;
+
+    for (uint32_t p = first; p <= end; p++) {
+        if (p < end && w->code[p]) {
+            w->code[p] = 0;
+            ws->code_gone(ws->opaque, w, p);
+        }
+        if (p < end && w->page[p]) {
+            w->page[p] = 0;
+            run++;
+        } else if (run) {
+            unmap_pages(w, p - run, run);
+            ws->stats.drops++;
+            ws->stats.drop_pages += run;
+            run = 0;
+        }
+    }
+}
+
+static void table_remove_user(struct windows *ws, struct ptable *t, const struct window *w, uint32_t base)
+{
+    for (unsigned i = 0; i < t->n_users; i++) {
+        if (t->users[i].w == w && t->users[i].base == base) {
+            t->users[i] = t->users[--t->n_users];
+            break;
+        }
+    }
+    if (t->n_users == 0) {
+        struct ptable **link = &ws->hash[(t->gpa >> 12) % ARRAY_SIZE(ws->hash)];
+
+        while (*link != t)
+            link = &(*link)->next;
+        *link = t->next;
+        free(t->users);
+        free(t);
+    }
+}
+
+static void window_reset(struct windows *ws, struct window *w)
+{
+    ws->code_gone(ws->opaque, w, WINDOW_PAGES);
+    for (unsigned i = 0; i < w->n_leaf; i++) {
+        struct ptable *t = w->leaf[w->leaf_list[i]];
+
+        w->leaf[w->leaf_list[i]] = NULL;
+        table_remove_user(ws, t, w, (uint32_t)w->leaf_list[i] << (t->span_shift + (t->entry_size == 8 ? 9 : 10)));
+    }
+    w->n_leaf = 0;
+    for (unsigned i = 0; i < 4; i++) {
+        struct ptable *t = w->dir[i];
+
+        w->dir[i] = NULL;
+        if (t)
+            table_remove_user(ws, t, w, i << 30);
+    }
+    unmap_pages(w, 0, WINDOW_PAGES);
+    madvise(w->page, WINDOW_PAGES * sizeof(*w->page), MADV_DONTNEED);
+    madvise(w->code, WINDOW_PAGES * sizeof(*w->code), MADV_DONTNEED);
+    ws->maps -= w->maps;
+    w->maps = 0;
+    w->is_used = false;
+    ws->stats.resets++;
+}
+
+/* --- page-table copies --- */
+
+/* Entry i changed (or must be looked at): drop what windows mapped through it, unless only A or D were newly set. */
+static void table_sync_entry(struct windows *ws, struct ptable *t, unsigned i)
+{
+    uint64_t old = load_le(t->copy + i * t->entry_size, t->entry_size);
+    uint64_t new = load_le(t->host + i * t->entry_size, t->entry_size);
+    uint64_t diff = old ^ new;
+
+    if (diff == 0)
+        return;
+    store_le(t->copy + i * t->entry_size, t->entry_size, new);
+    if (!(old & PTE_P) || ((diff & ~(uint64_t)(PTE_A | PTE_D)) == 0 && (old & ~new) == 0))
+        return;
+    for (unsigned u = 0; u < t->n_users; u++) {
+        struct window *w = t->users[u].w;
+        uint32_t gla = t->users[u].base + (uint32_t)((uint64_t)i << t->span_shift);
+
+        drop_range(ws, w, gla >> 12, 1u << (t->span_shift - 12));
+        if (t->is_dir) {
+            unsigned li = gla >> t->span_shift;
+            struct ptable *leaf = w->leaf[li];
+
+            if (leaf) {
+                w->leaf[li] = NULL;
+                for (unsigned k = 0; k < w->n_leaf; k++) {
+                    if (w->leaf_list[k] == li) {
+                        w->leaf_list[k] = w->leaf_list[--w->n_leaf];
+                        break;
+                    }
+                }
+                table_remove_user(ws, leaf, w, gla);
+            }
+        }
+    }
+}
+
+static void table_sync(struct windows *ws, struct ptable *t)
+{
+    t->epoch = ws->epoch;
+    ws->stats.syncs++;
+    if (memcmp(t->copy, t->host, sizeof(t->copy)) == 0)
+        return;
+    for (unsigned i = 0; i < 4096u / t->entry_size; i++)
+        table_sync_entry(ws, t, i);
+}
+
+static struct ptable *table_find(struct windows *ws, gpa_t gpa, uint8_t entry_size, uint8_t span_shift, bool is_dir)
+{
+    struct ptable **head = &ws->hash[(gpa >> 12) % ARRAY_SIZE(ws->hash)];
+    struct space_run run;
+    struct ptable *t;
+
+    for (t = *head; t; t = t->next)
+        if (t->gpa == gpa && t->entry_size == entry_size && t->span_shift == span_shift && t->is_dir == is_dir)
+            return t;
+    space_lookup(ws->mem, gpa, &run);
+    if (!run.host || run.len < 4096)
+        return NULL;
+    t = calloc(1, sizeof(*t));
+    if (!t)
+        BUG("out of memory for page-table copies");
+    *t = (struct ptable){.next = *head, .gpa = gpa, .host = run.host, .entry_size = entry_size, .span_shift = span_shift,
+                         .is_dir = is_dir, .epoch = ws->epoch};
+    memcpy(t->copy, run.host, sizeof(t->copy));
+    *head = t;
+    return t;
+}
+
+static void table_add_user(struct ptable *t, struct window *w, uint32_t base)
+{
+    if (t->n_users == t->cap_users) {
+        unsigned cap = t->cap_users ? t->cap_users * 2 : 4;
+        struct ptable_user *p = realloc(t->users, cap * sizeof(*p));
+
+        if (!p)
+            BUG("out of memory for page-table users");
+        t->users = p;
+        t->cap_users = cap;
+    }
+    t->users[t->n_users++] = (struct ptable_user){.w = w, .base = base};
+}
+
+/* Remember the tables of a successful walk.  False: they lie where no copy can be taken (device, hole). */
+static bool note_tables(struct windows *ws, struct window *w, gla_t gla, const struct paging_result *r)
+{
+    bool is_pae = (ws->cpu->paging.cr4 & CR4_PAE) != 0;
+    uint8_t esz = is_pae ? 8 : 4;
+    uint8_t dir_shift = is_pae ? 21 : 22;
+    bool is_large = r->page_shift > 12;
+    unsigned di = is_pae ? (unsigned)(gla >> 30) & 3 : 0, li = (unsigned)(gla >> dir_shift);
+    gpa_t dir_gpa = r->table_gpa[r->levels - (is_large ? 1 : 2)] & ~(gpa_t)GUEST_PAGE_MASK;
+    unsigned dir_entry = (unsigned)(gla >> dir_shift) & (4096u / esz - 1);
+
+    if (!w->dir[di] || w->dir[di]->gpa != dir_gpa) {
+        struct ptable *t;
+
+        if (w->dir[di]) { /* cannot happen while keys hold the root; be safe */
+            table_remove_user(ws, w->dir[di], w, di << 30);
+            w->dir[di] = NULL;
+        }
+        t = table_find(ws, dir_gpa, esz, dir_shift, true);
+        if (!t)
+            return false;
+        table_add_user(t, w, di << 30);
+        w->dir[di] = t;
+    }
+    table_sync_entry(ws, w->dir[di], dir_entry);
+    if (is_large)
+        return true;
+    gpa_t leaf_gpa = r->table_gpa[r->levels - 1] & ~(gpa_t)GUEST_PAGE_MASK;
+    struct ptable *leaf = w->leaf[li];
+    unsigned leaf_entry = (unsigned)(gla >> 12) & (4096u / esz - 1);
+    uint32_t base = (uint32_t)li << dir_shift;
+
+    if (!leaf) {
+        leaf = table_find(ws, leaf_gpa, esz, 12, false);
+        if (!leaf)
+            return false;
+        table_add_user(leaf, w, base);
+        w->leaf[li] = leaf;
+        w->leaf_list[w->n_leaf++] = (uint16_t)li;
+    } else if (leaf->gpa != leaf_gpa) {
+        return false; /* the directory entry's A/D-only change hid nothing: cannot happen */
+    }
+    table_sync_entry(ws, leaf, leaf_entry);
+    return true;
+}
+
+static void window_sync(struct windows *ws, struct window *w)
+{
+    w->synced_epoch = ws->epoch;
+    for (unsigned i = 0; i < 4; i++)
+        if (w->dir[i] && w->dir[i]->epoch != ws->epoch)
+            table_sync(ws, w->dir[i]);
+    for (unsigned i = 0; i < w->n_leaf; i++) {
+        struct ptable *t = w->leaf[w->leaf_list[i]];
+
+        if (t->epoch != ws->epoch)
+            table_sync(ws, t);
+    }
+}
+
+/* --- finding --- */
+
+static struct window_key current_key(const struct cpu *cpu, bool is_user)
+{
+    const struct paging_regs *p = &cpu->paging;
+    struct window_key k = {0};
+
+    if (p->cr0 & CR0_PG) {
+        k.flags = 1u | (p->cr0 & CR0_WP ? 2u : 0) | (uint32_t)(p->cr4 & (CR4_PSE | CR4_PAE)) << 4 |
+                  (p->efer & EFER_NXE ? 4u : 0);
+        if (p->cr4 & CR4_PAE) {
+            k.cr3 = p->cr3 & 0xffffffe0u;
+            memcpy(k.pdpte, p->pdpte, sizeof(k.pdpte));
+        } else {
+            k.cr3 = p->cr3 & 0xfffff000u;
+        }
+        k.is_user = is_user;
+    }
+    if (!(p->a20_mask & (1u << 20)))
+        k.flags |= 8u;
+    return k;
+}
+
+static struct window *window_alloc(struct windows *ws)
+{
+    struct window *w = NULL;
+
+    for (unsigned i = 0; i < ws->n_win; i++)
+        if (!ws->win[i]->is_used)
+            return ws->win[i];
+    if (ws->n_win < MAX_WINDOWS) {
+        uint8_t *base = reserve(WINDOW_BYTES * 2 + WINDOW_GUARD);
+
+        w = calloc(1, sizeof(*w));
+        if (w && base) {
+            w->page = zeroed(WINDOW_PAGES * sizeof(*w->page));
+            w->code = zeroed(WINDOW_PAGES * sizeof(*w->code));
+        }
+        if (w && base && w->page && w->code) {
+            /* 4 GiB-aligned, so that truncating a host address to 32 bits gives the linear address. */
+            w->base = (uint8_t *)(((uintptr_t)base + WINDOW_BYTES - 1) & ~(uintptr_t)(WINDOW_BYTES - 1));
+            w->index = ws->n_win;
+            ws->win[ws->n_win++] = w;
+            ws->stats.windows++;
+            return w;
+        }
+        free(w);
+        w = NULL;
+    }
+    for (unsigned i = 0; i < ws->n_win; i++)
+        if (!w || ws->win[i]->last_use < w->last_use)
+            w = ws->win[i];
+    if (!w)
+        BUG("no address space for a window");
+    window_reset(ws, w);
+    return w;
+}
+
+struct window *window_current(struct windows *ws, bool is_user)
+{
+    struct window_key k = current_key(ws->cpu, is_user);
+    struct window *w = NULL;
+
+    for (unsigned i = 0; i < ws->n_win; i++) {
+        if (ws->win[i]->is_used && memcmp(&ws->win[i]->key, &k, sizeof(k)) == 0) {
+            w = ws->win[i];
+            break;
+        }
+    }
+    if (!w) {
+        w = window_alloc(ws);
+        w->key = k;
+        w->is_used = true;
+        w->synced_epoch = ws->epoch;
+    }
+    w->last_use = ++ws->clock;
+    while (ws->maps > MAX_MAPS) {
+        struct window *old = NULL;
+
+        for (unsigned i = 0; i < ws->n_win; i++)
+            if (ws->win[i]->is_used && ws->win[i]->maps && (!old || ws->win[i]->last_use < old->last_use))
+                old = ws->win[i];
+        if (!old)
+            break;
+        window_reset(ws, old);
+        if (old == w) {
+            w->is_used = true;
+            w->synced_epoch = ws->epoch;
+        }
+    }
+    if (w->synced_epoch != ws->epoch)
+        window_sync(ws, w);
+    return w;
+}
+
+void windows_new_epoch(struct windows *ws)
+{
+    ws->epoch++;
+}
+
+void windows_flush_page(struct windows *ws, gla_t gla)
+{
+    for (unsigned is_user = 0; is_user < 2; is_user++) {
+        struct window_key k = current_key(ws->cpu, is_user != 0);
+
+        for (unsigned i = 0; i < ws->n_win; i++) {
+            struct window *w = ws->win[i];
+
+            if (!w->is_used || memcmp(&w->key, &k, sizeof(k)) != 0)
+                continue;
+            bool is_pae = (k.flags >> 4 & CR4_PAE) != 0;
+            unsigned shift = is_pae ? 21 : 22;
+            struct ptable *dir = w->dir[is_pae ? (gla >> 30) & 3 : 0];
+
+            if (!dir)
+                break;
+            unsigned e = (unsigned)(gla >> shift) & (4096u / dir->entry_size - 1);
+            bool was_large = (load_le(dir->copy + e * dir->entry_size, 4) & PTE_PS) != 0;
+
+            table_sync_entry(ws, dir, e);
+            struct ptable *leaf = w->leaf[(uint32_t)gla >> shift];
+
+            if (leaf)
+                table_sync_entry(ws, leaf, (unsigned)(gla >> 12) & (4096u / leaf->entry_size - 1));
+            if (was_large)
+                drop_range(ws, w, (uint32_t)gla >> shift << (shift - 12), 1u << (shift - 12));
+            else
+                drop_range(ws, w, (uint32_t)gla >> 12, 1);
+            break;
+        }
+    }
+}
+
+void windows_flush_all(struct windows *ws)
+{
+    for (unsigned i = 0; i < ws->n_win; i++)
+        if (ws->win[i]->is_used)
+            window_reset(ws, ws->win[i]);
+    ws->epoch++;
+}
+
+/* --- filling --- */
+
+static bool frame_is_writable(const struct windows *ws, uint64_t frame)
+{
+    return ws->code_flags[frame] == 0;
+}
+
+/* Map n pages from page on, of consecutive frames; all writable or none. */
+static bool map_run(struct windows *ws, struct window *w, uint32_t page, uint64_t frame, uint32_t n, bool is_writable)
+{
+    int prot = PROT_READ | (is_writable ? PROT_WRITE : 0);
+    int flags = MAP_SHARED | MAP_FIXED | (n <= 16 ? MAP_POPULATE : 0);
+
+    ws->stats.map_calls++;
+    if (mmap(w->base + ((uint64_t)page << 12), (uint64_t)n << 12, prot, flags, ws->fd, (off_t)(frame << 12)) == MAP_FAILED)
+        return false;
+    for (uint32_t i = 0; i < n; i++) {
+        w->page[page + i] = PAGE_MAPPED(frame + i, is_writable);
+        rmap_add(ws, frame + i, w, page + i);
+    }
+    ws->maps++;
+    w->maps++;
+    ws->stats.fill_pages += n;
+    return true;
+}
+
+/* Can page p (at offset delta pages from the walked one) be mapped together with it?  Same leaf table, same rights, already
+ * accessed (the SDM lets a processor set A speculatively; we only use what is set), frame consecutive. */
+static bool neighbour_fits(const struct windows *ws, const struct window *w, const struct ptable *leaf, uint32_t page,
+                           uint64_t frame, uint64_t center, int delta, bool is_writable)
+{
+    uint32_t p = page + (uint32_t)delta;
+    unsigned n = 4096u / leaf->entry_size;
+    uint64_t e, c, need = PTE_A | (is_writable ? PTE_D : 0), same = PTE_P | PTE_RW | PTE_US | 1ull << 63;
+    uint64_t f = frame + (uint64_t)(int64_t)delta;
+
+    if (p >= WINDOW_PAGES || p / n != page / n || w->page[p] || f >= ws->n_frames)
+        return false;
+    e = load_le(leaf->host + (p % n) * leaf->entry_size, leaf->entry_size);
+    c = center + (uint64_t)((int64_t)delta * GUEST_PAGE_SIZE);
+    if (leaf->entry_size == 4)
+        c &= 0xffffffffu;
+    return ((e ^ c) & ~(uint64_t)0xfffull & 0x000ffffffffff000ull) == 0 && ((e ^ c) & same) == 0 && (e & need) == need &&
+           frame_is_writable(ws, f) == is_writable;
+}
+
+enum window_fault window_fill(struct windows *ws, struct window *w, gla_t gla, bool is_write, uint64_t *code_frame)
+{
+    const struct paging_regs *regs = &ws->cpu->paging;
+    unsigned access = (is_write ? ACCESS_WRITE : ACCESS_READ) | (w->key.is_user ? ACCESS_USER : 0);
+    struct paging_result r;
+    struct space_run run;
+    uint32_t page = (uint32_t)gla >> 12, error;
+    uint64_t frame;
+    bool is_writable;
+
+    gla &= 0xfffff000u;
+    if (!paging_walk(ws->mem, regs, gla, access, true, &r, &error))
+        return WINDOW_GUEST_FAULT;
+    space_lookup(ws->mem, r.gpa, &run);
+    if (!run.host || (run.mem_off & GUEST_PAGE_MASK) || run.len < GUEST_PAGE_SIZE)
+        return WINDOW_DEVICE;
+    frame = run.mem_off >> 12;
+    if (frame >= ws->n_frames)
+        return WINDOW_DEVICE;
+    is_writable = r.may_write && (r.is_dirty || r.levels == 0) && run.is_writable && frame_is_writable(ws, frame);
+    *code_frame = frame;
+    if (is_write && !is_writable)
+        return run.is_writable ? WINDOW_CODE_WRITE : WINDOW_DEVICE;
+    if (r.levels && !note_tables(ws, w, gla, &r))
+        return WINDOW_DEVICE;
+    ws->stats.fills++;
+    if (w->page[page] == PAGE_MAPPED(frame, is_writable))
+        return WINDOW_DEVICE; /* mapped as it should be, and still faults: not ours to solve here */
+    if (w->page[page] == PAGE_MAPPED(frame, 0) && is_writable &&
+        mprotect(w->base + ((uint64_t)page << 12), GUEST_PAGE_SIZE, PROT_READ | PROT_WRITE) == 0) {
+        w->page[page] |= 1;
+        w->maps += 2;
+        ws->maps += 2;
+        ws->stats.upgrades++;
+        return WINDOW_RETRY;
+    }
+
+    uint32_t before = 0, after = 0;
+
+    if (r.levels == 0 || r.page_shift > 12) {
+        /* Contiguous by nature: the rest of the chunk, as far as memory and code flags are alike. */
+        bool may_write = r.may_write && (r.is_dirty || r.levels == 0) && run.is_writable;
+        uint32_t max_after = CHUNK_PAGES - 1 - page % CHUNK_PAGES, max_before = page % CHUNK_PAGES;
+        struct space_run low;
+
+        while (after < max_after && (uint64_t)(after + 2) << 12 <= run.len && frame + after + 1 < ws->n_frames &&
+               !w->page[page + after + 1] && (may_write && frame_is_writable(ws, frame + after + 1)) == is_writable)
+            after++;
+        while (before < max_before && frame > before && r.gpa >= (uint64_t)(before + 1) << 12 && !w->page[page - before - 1] &&
+               (may_write && frame_is_writable(ws, frame - before - 1)) == is_writable) {
+            space_lookup(ws->mem, r.gpa - ((uint64_t)(before + 1) << 12), &low);
+            if (!low.host || low.mem_off >> 12 != frame - before - 1 || low.is_writable != run.is_writable)
+                break;
+            before++;
+        }
+    }
+    if (r.levels && r.page_shift == 12) {
+        bool is_pae = (regs->cr4 & CR4_PAE) != 0;
+        const struct ptable *leaf = w->leaf[(uint32_t)gla >> (is_pae ? 21 : 22)];
+        uint64_t center = load_le(leaf->host + (page % (4096u / leaf->entry_size)) * leaf->entry_size, leaf->entry_size);
+
+        while (after < AROUND_PAGES && (uint64_t)(after + 2) << 12 <= run.len &&
+               neighbour_fits(ws, w, leaf, page, frame, center, (int)after + 1, is_writable))
+            table_sync_entry(ws, (struct ptable *)leaf, (page + ++after) % (4096u / leaf->entry_size));
+    }
+    if (!map_run(ws, w, page - before, frame - before, before + after + 1, is_writable)) {
+        struct window_key k = w->key;
+
+        if (errno != ENOMEM)
+            BUG("cannot map guest memory: %s", strerror(errno));
+        window_reset(ws, w); /* out of mappings: start this window anew */
+        w->key = k;
+        w->is_used = true;
+        w->synced_epoch = ws->epoch;
+    }
+    return WINDOW_RETRY;
+}
+
+int64_t window_code_frame(struct windows *ws, struct window *w, gla_t gla)
+{
+    struct paging_result r;
+    struct space_run run;
+    uint32_t error, page = (uint32_t)gla >> 12;
+    unsigned access = ACCESS_FETCH | (w->key.is_user ? ACCESS_USER : 0);
+
+    if (w->code[page])
+        return (int64_t)w->code[page] - 1;
+    gla &= 0xfffff000u;
+    if (!paging_walk(ws->mem, &ws->cpu->paging, gla, access, true, &r, &error))
+        return -1;
+    space_lookup(ws->mem, r.gpa, &run);
+    if (!run.host || (run.mem_off & GUEST_PAGE_MASK) || run.len < GUEST_PAGE_SIZE || run.mem_off >> 12 >= ws->n_frames)
+        return -1;
+    if (r.levels && !note_tables(ws, w, gla, &r))
+        return -1;
+    w->code[page] = (uint32_t)(run.mem_off >> 12) + 1;
+    return (int64_t)(run.mem_off >> 12);
+}
+
+/* --- life --- */
+
+struct windows *windows_create(struct cpu *cpu, window_code_fn *code_gone, void *opaque)
+{
+    struct windows *ws = calloc(1, sizeof(*ws));
+
+    if (!ws)
+        return NULL;
+    ws->cpu = cpu;
+    ws->mem = cpu->board.mem;
+    ws->guestmem = cpu->board.guestmem;
+    ws->fd = guestmem_fd(ws->guestmem);
+    ws->code_flags = guestmem_code_flags(ws->guestmem);
+    ws->view = guestmem_view(ws->guestmem);
+    ws->code_gone = code_gone;
+    ws->opaque = opaque;
+    ws->epoch = 1;
+    ws->n_frames = guestmem_size(ws->guestmem) >> 12;
+    ws->rmap_head = zeroed(ws->n_frames * sizeof(*ws->rmap_head) + 4096);
+    if (!ws->rmap_head) {
+        free(ws);
+        return NULL;
+    }
+    return ws;
+}
+
+void windows_destroy(struct windows *ws)
+{
+    if (!ws)
+        return;
+    for (unsigned i = 0; i < ws->n_win; i++) {
+        struct window *w = ws->win[i];
+
+        window_reset(ws, w);
+        munmap(w->base, WINDOW_BYTES + WINDOW_GUARD);
+        munmap(w->page, WINDOW_PAGES * sizeof(*w->page));
+        munmap(w->code, WINDOW_PAGES * sizeof(*w->code));
+        free(w);
+    }
+    munmap(ws->rmap_head, ws->n_frames * sizeof(*ws->rmap_head) + 4096);
+    free(ws->nodes);
+    free(ws);
+}
+
+const struct window_stats *windows_stats(const struct windows *ws)
+{
+    return &ws->stats;
+}

@@ -1,0 +1,75 @@
+/* Windows: guest linear address spaces built of host mappings.
+ *
+ * A window is 4 GiB of reserved host addresses, and a guard after it, into which guest pages are mapped from the memfd on
+ * demand: a shadow page table made of mmap().  One window exists for each (page-table root, paging bits, privilege class) in
+ * use; the least recently used ones are recycled.  What a window maps may be as stale as a TLB entry may be: INVLPG
+ * drops pages, CR3 loads and other flushes start a new *epoch*, and a window that is used in a new epoch first compares the
+ * guest page tables it was filled from with the copies taken then, and drops what changed (SDM 3A 4.10).
+ *
+ * Isolation: translated code reaches guest memory only as gs:[32-bit address], at most 64 bytes an access, or through
+ * base + 32-bit register for string instructions; both stay within the window and its guard.
+ *
+ * Thread: machine thread, its fault handler included (it interrupts translated code only, never this file). */
+#ifndef BT_WINDOW_H
+#define BT_WINDOW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "cpu/cpu.h"
+
+#define WINDOW_BYTES (1ull << 32)
+#define WINDOW_GUARD (1ull << 32)
+#define WINDOW_PAGES (1u << 20)
+
+struct windows; /* all windows of a CPU */
+
+/* Page-table root and paging bits a window belongs to. */
+struct window_key {
+    uint64_t cr3;
+    uint64_t pdpte[4];
+    uint32_t flags; /* paging-related CR0, CR4, EFER bits and A20, packed */
+    bool is_user;
+};
+
+struct window {
+    uint8_t *base;      /* host address of linear 0, 4 GiB-aligned */
+    uint32_t *code;     /* per linear page: frame + 1 if verified fetchable, else 0.  Read by translated code */
+    unsigned index;
+    bool is_used;
+    struct window_key key;
+    /* private to window.c */
+    uint32_t *page;     /* per linear page: 0, or (frame + 1) << 1 | writable */
+    uint64_t last_use, synced_epoch, maps;
+    struct ptable *leaf[2048], *dir[4];
+    uint16_t leaf_list[2048];
+    unsigned n_leaf;
+};
+
+/* Told when translations of a linear page can no longer be trusted: page == WINDOW_PAGES means all of the window. */
+typedef void window_code_fn(void *opaque, struct window *w, uint32_t page);
+
+struct window_stats {
+    uint64_t fills, fill_pages, upgrades, drops, drop_pages, resets, syncs, protects, map_calls, windows;
+};
+
+struct windows *windows_create(struct cpu *cpu, window_code_fn *code_gone, void *opaque); /* NULL: no address space */
+void windows_destroy(struct windows *ws);
+const struct window_stats *windows_stats(const struct windows *ws);
+
+/* The window for the CPU's present paging state and privilege (user: CPL 3), synchronised with the guest's tables. */
+struct window *window_current(struct windows *ws, bool is_user);
+void windows_new_epoch(struct windows *ws);           /* CR3 load or other non-selective flush */
+void windows_flush_page(struct windows *ws, gla_t gla); /* INVLPG, for the present CR3 */
+void windows_flush_all(struct windows *ws);           /* the memory space changed */
+
+enum window_fault { WINDOW_RETRY, WINDOW_GUEST_FAULT, WINDOW_DEVICE, WINDOW_CODE_WRITE };
+/* A translated access at gla faulted in w: map the page if the guest's tables allow it.  WINDOW_RETRY: run the access again;
+ * otherwise the interpreter must execute the instruction.  Sets A and D as the access does.  WINDOW_CODE_WRITE: *frame is the page. */
+enum window_fault window_fill(struct windows *ws, struct window *w, gla_t gla, bool is_write, uint64_t *frame);
+
+/* Frame of the code at gla, walking as a fetch; notes the page in w->code.  -1: not fetchable, or not memory. */
+int64_t window_code_frame(struct windows *ws, struct window *w, gla_t gla);
+/* The frame now holds code: make it read-only in every window. */
+void windows_protect_frame(struct windows *ws, uint64_t frame);
+
+#endif

@@ -1,0 +1,83 @@
+/* State of one block's translation, shared by translate.c and the xlat_*.c files.  See docs/translator.md. */
+#ifndef BT_XLAT_H
+#define BT_XLAT_H
+
+#include "bt/priv.h"
+
+#define XLAT_MAX_EXITS (BLOCK_MAX_INSNS + 4)
+
+/* A jump to another block, to be completed by a chain stub after the block's code. */
+struct xlat_exit {
+    uint8_t *place;   /* end of the jump's or call's rel32 */
+    uint32_t target;
+};
+
+struct xlat {
+    struct bt *bt;
+    struct emit *e;
+    struct block *b;
+    uint32_t mode, cs_base, cs_limit;
+    const uint8_t *page;  /* guest bytes of the page the block starts in */
+    struct insn *insns;
+    uint32_t *rips;
+    unsigned n, i;        /* instructions, and the one being translated */
+    unsigned icount;      /* translated (not called-out) instructions before it */
+    bool is_fp_gated, is_sse_gated; /* a gate was passed since the block's start or last call-out */
+    struct xlat_exit exits[XLAT_MAX_EXITS];
+    unsigned n_exits;
+};
+
+static inline int host_reg(int guest)
+{
+    return guest == REG_SP ? R_SP : guest;
+}
+static inline unsigned seg_class_of(const struct xlat *x, unsigned seg)
+{
+    return x->mode >> (MODE_SEG_SHIFT + 2 * seg) & 3;
+}
+/* EIP after in, the instruction being translated: IP wraps in 16-bit code. */
+static inline uint32_t xlat_next_rip(const struct xlat *x, const struct insn *in)
+{
+    uint32_t next = x->rips[x->i] + in->len;
+
+    return x->mode & MODE_CS32 ? next : next & 0xffff;
+}
+static inline bool is_stack_flat(const struct xlat *x)
+{
+    return (x->mode & MODE_SS32) && seg_class_of(x, SEG_SS) == SEGC_FLAT;
+}
+
+/* All xlat_ functions emit code for x->insns[x->i]; false: not translatable here, make it a call-out. */
+
+/* xlat_mem.c */
+/* The instruction's memory operand as a host operand; may use R8 R9 R10 (flag-neutral).  False: segment class says no. */
+bool xlat_mem(struct xlat *x, const struct insn *in, unsigned size, struct hmem *m);
+/* Same for linear access at offset register reg (already a 32-bit zero-extended value in a host register) + disp of seg. */
+bool xlat_seg_access(struct xlat *x, unsigned seg, struct hmem ea, unsigned size, struct hmem *m);
+bool xlat_copy(struct xlat *x, const struct insn *in);
+bool xlat_lea(struct xlat *x, const struct insn *in);
+bool xlat_moffs(struct xlat *x, const struct insn *in);
+bool xlat_xlat(struct xlat *x, const struct insn *in);
+bool xlat_string(struct xlat *x, const struct insn *in);
+
+/* xlat_stack.c */
+bool xlat_push(struct xlat *x, const struct insn *in);
+bool xlat_pop(struct xlat *x, const struct insn *in);
+bool xlat_leave(struct xlat *x, const struct insn *in);
+/* Host operand of the stack slot at SP + disp, size bytes (disp < 0: a push). */
+bool xlat_stack_slot(struct xlat *x, int disp, unsigned size, struct hmem *m);
+void xlat_stack_move(struct xlat *x, int delta); /* SP += delta, flag-neutral, R8 may change */
+
+/* xlat_flow.c */
+bool xlat_flow(struct xlat *x, const struct insn *in); /* any BRANCH row */
+void xlat_exit_direct(struct xlat *x, uint32_t target);
+void xlat_finish_exits(struct xlat *x);
+
+/* xlat_system.c: SENSITIVE and PRIVILEGED rows that need not leave */
+bool xlat_system(struct xlat *x, const struct insn *in);
+
+/* translate.c */
+void xlat_callout(struct xlat *x, const struct insn *in, bool may_resume);
+void xlat_recover(struct xlat *x, unsigned fix); /* from here on, a fault is at the current instruction */
+
+#endif

@@ -1,0 +1,276 @@
+/* Branches: chained block to block, calls and returns paired with the host's.
+ *
+ * A direct jump within the page is patched to the target block's entry.  Across pages the target's mapping may change without
+ * the source's, so the jump first compares the frame the window's code map holds for the target page.  A translated CALL is a
+ * host call on the return stack; its return point compares the guest address popped by RET (in R8) with the one expected. */
+#include "bt/xlat.h"
+
+#include "cpu/ops.h"
+
+static bool is_same_page(const struct xlat *x, uint32_t rip)
+{
+    return ((rip + x->cs_base) ^ (x->b->guest_rip + x->cs_base)) >> 12 == 0 && !x->b->second_frame;
+}
+
+static void add_exit(struct xlat *x, uint8_t *place, uint32_t target)
+{
+    if (x->n_exits < XLAT_MAX_EXITS)
+        x->exits[x->n_exits++] = (struct xlat_exit){.place = place, .target = target};
+}
+
+void xlat_exit_direct(struct xlat *x, uint32_t target)
+{
+    add_exit(x, emit_near(x->e, CC_JMP), target);
+}
+
+/* if (r8d == expected) fall through; else jump to the indirect stub (R8 = wanted).  Flag-neutral, since flags may be live
+ * at whatever place is wanted instead. */
+static void check_r8(struct xlat *x, uint32_t expected)
+{
+    struct emit *e = x->e;
+
+    emit_mov_rr64(e, H_R9, H_RCX);                            /* mov  r9, rcx             */
+    emit_lea32(e, H_RCX, HMEM(H_R8, -(int64_t)expected));     /* lea  ecx, [r8-expected]  */
+    uint8_t *ok = emit_short(e, CC_JECXZ);                    /* jecxz ok                 */
+    emit_mov_rr64(e, H_RCX, H_R9);
+    emit_jmp(e, x->bt->stub_indirect);
+    emit_patch8(e, ok);
+    emit_mov_rr64(e, H_RCX, H_R9);                            /* ok: mov rcx, r9          */
+}
+
+void xlat_finish_exits(struct xlat *x)
+{
+    struct emit *e = x->e;
+    struct bt *bt = x->bt;
+
+    for (unsigned i = 0; i < x->n_exits; i++) {
+        const struct xlat_exit *ex = &x->exits[i];
+        struct chain_site site = {.target_rip = ex->target};
+
+        emit_patch32(e, ex->place);
+        if (is_same_page(x, ex->target)) {
+            site.jump_end = (uint32_t)(ex->place - bt->codemem.write);
+            emit_call(e, bt->stub_chain);
+            emit_bytes(e, &site, sizeof(site));
+            continue;
+        }
+        /* Out of line: jmp to the chain stub at first, a NOP once chained; then the guard; then the target. */
+        uint32_t linear_page = (ex->target + x->cs_base) >> 12;
+        uint8_t *first = emit_near(e, CC_JMP);
+
+        emit_load(e, H_R8, HOT(code_map), 8);                            /* mov  r8, code_map          */
+        emit_load(e, H_R8, HMEM(H_R8, linear_page * 4), 4);              /* mov  r8d, [r8+page*4]      */
+        emit_mov_rr64(e, H_R9, H_RCX);                                   /* mov  r9, rcx               */
+        emit_lea32(e, H_RCX, HMEM(H_R8, 0x7fffffff));                    /* lea  ecx, [r8-(frame+1)]   */
+        site.guard_imm = (uint32_t)(e->p - 4 - bt->codemem.write);
+        uint8_t *ok = emit_short(e, CC_JECXZ);                           /* jecxz ok                   */
+        emit_mov_rr64(e, H_RCX, H_R9);
+        emit_mov_ri32(e, H_R8, ex->target);
+        emit_jmp(e, bt->stub_indirect);
+        emit_patch8(e, ok);
+        emit_mov_rr64(e, H_RCX, H_R9);                                   /* ok: mov rcx, r9            */
+        uint8_t *final = emit_near(e, CC_JMP);                           /* jmp  target                */
+
+        emit_patch32(e, first);
+        emit_patch32(e, final);
+        site.jump_end = (uint32_t)(first - bt->codemem.write);
+        site.final_end = (uint32_t)(final - bt->codemem.write);
+        emit_call(e, bt->stub_chain);
+        emit_bytes(e, &site, sizeof(site));
+    }
+}
+
+/* Target of a direct branch; false if it leaves the code segment (#GP by the interpreter). */
+static bool direct_target(const struct xlat *x, const struct insn *in, uint32_t *target)
+{
+    uint32_t t = x->rips[x->i] + in->len + (uint32_t)in->imm;
+
+    if (in->opsize == 2)
+        t &= 0xffff;
+    *target = t;
+    return t <= x->cs_limit;
+}
+
+/* Indirect branches may only be followed blindly where every value is within the limit. */
+static bool any_target_fits(const struct xlat *x, unsigned size)
+{
+    return x->cs_limit == 0xffffffffu || (size == 2 && x->cs_limit >= 0xffff);
+}
+
+static void jump_r8(struct xlat *x)
+{
+    struct emit *e = x->e;
+
+    emit_load(e, H_R10, HOT(jump_table), 8);                  /* mov   r10, table         */
+    emit_movzx16(e, H_R9, H_R8);                              /* movzx r9d, r8w           */
+    emit_jmp_mem(e, HMEM_X(H_R10, H_R9, 3, 0));               /* jmp   [r10+r9*8]         */
+}
+
+/* Return address to the guest stack; R8-R10 used. */
+static bool push_return(struct xlat *x, uint32_t ret, unsigned size)
+{
+    struct hmem slot;
+
+    if (!xlat_stack_slot(x, -(int)size, size, &slot))
+        return false;
+    emit_store_imm(x->e, slot, ret, size);
+    xlat_stack_move(x, -(int)size);
+    return true;
+}
+
+/* After a host call: the callee's RET came back with the guest's return address in R8. */
+static void return_point(struct xlat *x, uint32_t ret)
+{
+    check_r8(x, ret);
+    xlat_exit_direct(x, ret);
+}
+
+static uint32_t return_address(const struct xlat *x, const struct insn *in)
+{
+    uint32_t ret = xlat_next_rip(x, in);
+
+    return in->opsize == 2 ? ret & 0xffff : ret;
+}
+
+static bool flow_call_rel(struct xlat *x, const struct insn *in)
+{
+    uint32_t target, ret = return_address(x, in);
+
+    if (!direct_target(x, in, &target) || !push_return(x, ret, in->opsize))
+        return false;
+    emit_u8(x->e, 0xe8);
+    emit_u32(x->e, 0);
+    add_exit(x, x->e->p, target);                      /* call target              */
+    return_point(x, ret);
+    return true;
+}
+
+/* The new EIP into R8D, from register or memory.  size 2 is zero-extended. */
+static bool load_target(struct xlat *x, const struct insn *in)
+{
+    struct hmem m;
+
+    if (!any_target_fits(x, in->opsize))
+        return false;
+    if (in->is_mem) {
+        if (!xlat_mem(x, in, in->opsize, &m))
+            return false;
+        emit_load(x->e, H_R11, m, in->opsize);
+    } else if (in->opsize == 2) {
+        emit_movzx16(x->e, H_R11, host_reg(in->rm));
+    } else {
+        emit_mov_rr32(x->e, H_R11, host_reg(in->rm));
+    }
+    return true;
+}
+
+static bool flow_jmp_ind(struct xlat *x, const struct insn *in)
+{
+    if (!load_target(x, in))
+        return false;
+    emit_mov_rr32(x->e, H_R8, H_R11);
+    jump_r8(x);
+    return true;
+}
+
+static bool flow_call_ind(struct xlat *x, const struct insn *in)
+{
+    uint32_t ret = return_address(x, in);
+    struct emit *e = x->e;
+
+    if (!load_target(x, in) || !push_return(x, ret, in->opsize))
+        return false;
+    emit_mov_rr32(e, H_R8, H_R11);
+    emit_load(e, H_R10, HOT(jump_table), 8);                  /* mov   r10, table         */
+    emit_movzx16(e, H_R9, H_R8);                              /* movzx r9d, r8w           */
+    emit_call_mem(e, HMEM_X(H_R10, H_R9, 3, 0));              /* call  [r10+r9*8]         */
+    return_point(x, ret);
+    return true;
+}
+
+static bool flow_ret(struct xlat *x, const struct insn *in)
+{
+    unsigned size = in->opsize;
+    struct hmem slot;
+
+    if (!any_target_fits(x, size) || !xlat_stack_slot(x, 0, size, &slot))
+        return false;
+    emit_load(x->e, H_R11, slot, size);                       /* mov  r11d, [sp]          */
+    xlat_stack_move(x, (int)size + (in->imm_len ? (int)(uint16_t)in->imm : 0));
+    emit_mov_rr32(x->e, H_R8, H_R11);
+    emit_ret(x->e);                                           /* ret: to a return point   */
+    return true;
+}
+
+static bool flow_jcc(struct xlat *x, const struct insn *in)
+{
+    uint32_t target;
+
+    if (!direct_target(x, in, &target))
+        return false;
+    add_exit(x, emit_near(x->e, in->opcode & 15), target);
+    xlat_exit_direct(x, xlat_next_rip(x, in));
+    return true;
+}
+
+/* LOOP, LOOPE, LOOPNE, J(E)CXZ.  With a 16-bit count register there is no host form. */
+static bool flow_loop(struct xlat *x, const struct insn *in)
+{
+    uint32_t target, next = xlat_next_rip(x, in);
+    struct emit *e = x->e;
+    uint8_t *taken, *not_taken = NULL;
+
+    if (!direct_target(x, in, &target))
+        return false;
+    if (in->addrsize == 4) {
+        taken = emit_short(e, insn_is(in, op_jcxz) ? CC_JECXZ
+                              : insn_is(in, op_loop) ? CC_LOOP
+                              : insn_is(in, op_loope) ? CC_LOOPE : CC_LOOPNE);
+        xlat_exit_direct(x, next);
+        emit_patch8(e, taken);
+        xlat_exit_direct(x, target);
+        return true;
+    }
+    if (!insn_is(in, op_jcxz)) {
+        emit_lea32(e, H_R8, HMEM(H_RCX, -1));                 /* lea   r8d, [rcx-1]       */
+        emit_mov_rr16(e, H_RCX, H_R8);                        /* mov   cx, r8w            */
+        if (!insn_is(in, op_loop))
+            not_taken = emit_short(e, insn_is(in, op_loope) ? 5 : 4); /* jnz / jz          */
+    }
+    emit_mov_rr64(e, H_R9, H_RCX);                            /* mov   r9, rcx            */
+    emit_movzx16(e, H_RCX, H_RCX);                            /* movzx ecx, cx            */
+    taken = emit_short(e, CC_JECXZ);                          /* CX = 0                   */
+    emit_mov_rr64(e, H_RCX, H_R9);
+    xlat_exit_direct(x, insn_is(in, op_jcxz) ? next : target);
+    emit_patch8(e, taken);
+    emit_mov_rr64(e, H_RCX, H_R9);
+    if (not_taken)
+        emit_patch8(e, not_taken);
+    xlat_exit_direct(x, insn_is(in, op_jcxz) ? target : next);
+    return true;
+}
+
+bool xlat_flow(struct xlat *x, const struct insn *in)
+{
+    uint32_t target;
+
+    if (insn_is(in, op_jcc))
+        return flow_jcc(x, in);
+    if (insn_is(in, op_jmp_rel)) {
+        if (!direct_target(x, in, &target))
+            return false;
+        xlat_exit_direct(x, target);
+        return true;
+    }
+    if (insn_is(in, op_call_rel))
+        return flow_call_rel(x, in);
+    if (insn_is(in, op_ret_near))
+        return flow_ret(x, in);
+    if (insn_is(in, op_jmp_ind))
+        return flow_jmp_ind(x, in);
+    if (insn_is(in, op_call_ind))
+        return flow_call_ind(x, in);
+    if (insn_is(in, op_loop) || insn_is(in, op_loope) || insn_is(in, op_loopne) || insn_is(in, op_jcxz))
+        return flow_loop(x, in);
+    return false;
+}

@@ -1,0 +1,321 @@
+/* Innocuous instructions: the guest's own instruction, re-encoded for 64-bit mode with its memory operand moved into the
+ * window.  Everything inserted around it is flag-neutral. */
+#include "bt/xlat.h"
+
+#include "cpu/ops.h"
+
+static bool is_gpr_reg_kind(unsigned k)
+{
+    return k == Gb || k == Gw || k == Gd || k == Gv || k == Gy || k == Gz;
+}
+
+static bool is_gpr_rm_kind(unsigned k)
+{
+    return k == Eb || k == Ew || k == Ed || k == Eq || k == Ev || k == Ey || k == Rd || k == Rv || k == Ew_Rv || k == Ed_w;
+}
+
+static bool is_fp_like(const struct insn *in)
+{
+    return (in->desc->attr & (ATTR_MMX | ATTR_SSE)) != 0;
+}
+
+bool xlat_seg_access(struct xlat *x, unsigned seg, struct hmem ea, unsigned size, struct hmem *m)
+{
+    struct emit *e = x->e;
+    unsigned class = seg_class_of(x, seg);
+
+    switch (class) {
+    case SEGC_FLAT:
+        *m = ea;
+        m->is_gs = true;
+        m->is_addr32 = true;
+        return true;
+    case SEGC_BIG:
+        if (ea.index == H_NONE && ea.base != H_NONE && ea.base != H_R8) {
+            emit_load(e, H_R8, CPU_SEG(seg, base), 4);                    /* mov  r8d, base            */
+            emit_lea32(e, H_R8, HMEM_X(H_R8, ea.base, 0, ea.disp));       /* lea  r8d, [r8+reg+disp]   */
+        } else {
+            emit_lea32(e, H_R8, ea);                                      /* lea  r8d, [ea]            */
+            emit_load(e, H_R9, CPU_SEG(seg, base), 4);                    /* mov  r9d, base            */
+            emit_lea32(e, H_R8, HMEM_X(H_R8, H_R9, 0, 0));                /* lea  r8d, [r8+r9]         */
+        }
+        *m = HMEM(H_R8, 0);
+        m->is_gs = true;
+        return true;
+    case SEGC_LIMITED:
+        /* r9 = limit - (ea + size - 1); negative makes the address non-canonical, which faults by itself. */
+        if (ea.base != H_R8 || ea.index != H_NONE || ea.disp)
+            emit_lea32(e, H_R8, ea);                                      /* lea  r8d, [ea]            */
+        emit_lea64(e, H_R10, HMEM(H_R8, (int)size - 1));                  /* lea  r10, [r8+size-1]     */
+        emit_not64(e, H_R10);                                             /* not  r10                  */
+        emit_load(e, H_R9, CPU_SEG(seg, limit), 4);                       /* mov  r9d, limit           */
+        emit_lea64(e, H_R9, HMEM_X(H_R9, H_R10, 0, 1));                   /* lea  r9, [r9+r10+1]       */
+        emit_bswap64(e, H_R9);                                            /* bswap r9: sign byte low   */
+        emit_movzx8(e, H_R9, H_R9);                                       /* movzx r9d, r9b            */
+        emit_bswap64(e, H_R9);                                            /* bswap r9: 0 or FF<<56     */
+        emit_load(e, H_R10, CPU_SEG(seg, base), 4);                       /* mov  r10d, base           */
+        emit_lea32(e, H_R8, HMEM_X(H_R8, H_R10, 0, 0));                   /* lea  r8d, [r8+r10]        */
+        *m = HMEM_X(H_R8, H_R9, 0, 0);
+        m->is_gs = true;
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Effective address of a 16-bit form into R8D, zero-extended. */
+static void ea16(struct xlat *x, const struct insn *in)
+{
+    struct emit *e = x->e;
+    int32_t disp = (int32_t)in->disp;
+
+    if (in->base == INSN_NO_REG && in->index == INSN_NO_REG) {
+        emit_mov_ri32(e, H_R8, (uint16_t)disp);
+        return;
+    }
+    int first = in->base != INSN_NO_REG ? in->base : in->index;
+
+    if (in->base != INSN_NO_REG && in->index != INSN_NO_REG) {
+        emit_lea32(e, H_R8, HMEM_X(host_reg(in->base), host_reg(in->index), 0, disp));
+        emit_movzx16(e, H_R8, H_R8);
+    } else if (disp) {
+        emit_lea32(e, H_R8, HMEM(host_reg(first), disp));
+        emit_movzx16(e, H_R8, H_R8);
+    } else {
+        emit_movzx16(e, H_R8, host_reg(first));
+    }
+}
+
+static struct hmem ea32(const struct insn *in)
+{
+    struct hmem m = {.base = H_NONE, .index = H_NONE, .disp = (int32_t)in->disp};
+
+    if (in->base != INSN_NO_REG)
+        m.base = (int8_t)host_reg(in->base);
+    if (in->index != INSN_NO_REG) {
+        m.index = in->index;
+        m.scale = in->scale;
+    }
+    return m;
+}
+
+bool xlat_mem(struct xlat *x, const struct insn *in, unsigned size, struct hmem *m)
+{
+    if (size == 0 || size > 64)
+        return false;
+    if (seg_class_of(x, in->seg) == SEGC_ODD)
+        return false;
+    if (in->seg == SEG_CS && (in->desc->attr & ATTR_MEM_W))
+        return false; /* code segments are never writable in protected mode */
+    if (in->addrsize == 2) {
+        ea16(x, in);
+        return xlat_seg_access(x, in->seg, HMEM(H_R8, 0), size, m);
+    }
+    return xlat_seg_access(x, in->seg, ea32(in), size, m);
+}
+
+static void set_prefixes(const struct insn *in, struct hinsn *h)
+{
+    bool is_mandatory = is_fp_like(in) || insn_is(in, op_popcnt) || insn_is(in, op_lzcnt) || insn_is(in, op_tzcnt) ||
+                        insn_is(in, op_crc32) || (insn_is(in, op_nop) && in->map == MAP_1B);
+
+    if (is_fp_like(in)) {
+        if (in->has_opsize_prefix)
+            h->legacy[h->n_legacy++] = 0x66;
+    } else if (in->opsize == 2 && !(in->desc->attr & (ATTR_BYTE | ATTR_X87))) {
+        h->legacy[h->n_legacy++] = 0x66;
+    }
+    if (in->rep && is_mandatory)
+        h->legacy[h->n_legacy++] = in->rep;
+    if (in->has_lock)
+        h->legacy[h->n_legacy++] = 0xf0;
+}
+
+static void set_opcode(const struct insn *in, struct hinsn *h)
+{
+    if (in->map != MAP_1B)
+        h->op[h->n_op++] = 0x0f;
+    if (in->map == MAP_0F38)
+        h->op[h->n_op++] = 0x38;
+    if (in->map == MAP_0F3A)
+        h->op[h->n_op++] = 0x3a;
+    h->op[h->n_op++] = in->opcode;
+}
+
+/* 40h-4Fh do not exist in 64-bit mode: FF /0 and /1. */
+static bool copy_inc_dec(struct xlat *x, const struct insn *in)
+{
+    struct hinsn h = {.op = {0xff}, .n_op = 1, .has_modrm = true, .reg = in->opcode >= 0x48,
+                      .rm = (uint8_t)host_reg(in->opcode & 7)};
+
+    if (in->opsize == 2)
+        h.legacy[h.n_legacy++] = 0x66;
+    emit_insn(x->e, &h);
+    return true;
+}
+
+bool xlat_copy(struct xlat *x, const struct insn *in)
+{
+    struct hinsn h = {.has_modrm = in->has_modrm};
+    bool has_high_byte = false, needs_rex = false;
+    const uint8_t *k = in->desc->operands;
+    uint8_t opcode;
+
+    if (in->map == MAP_1B && in->opcode >= 0x40 && in->opcode <= 0x4f)
+        return copy_inc_dec(x, in);
+    set_prefixes(in, &h);
+    set_opcode(in, &h);
+    opcode = h.op[h.n_op - 1];
+    if (in->map == MAP_1B && opcode == 0x82)
+        h.op[h.n_op - 1] = 0x80; /* the alias does not exist in 64-bit mode */
+    h.reg = in->reg;
+    h.rm = in->rm;
+    for (unsigned i = 0; i < 4 && k[i]; i++) {
+        if (is_gpr_reg_kind(k[i])) {
+            if (k[i] == Gb) {
+                has_high_byte |= in->reg >= 4;
+            } else if (in->reg == REG_SP) {
+                h.reg = R_SP;
+                needs_rex = true;
+            }
+        } else if (is_gpr_rm_kind(k[i]) && in->has_modrm && !in->is_mem) {
+            if (k[i] == Eb) {
+                has_high_byte |= in->rm >= 4;
+            } else if (in->rm == REG_SP) {
+                h.rm = R_SP;
+                needs_rex = true;
+            }
+        } else if (k[i] == Zb) {
+            has_high_byte |= (opcode & 7) >= 4;
+        } else if (k[i] == Zv && (opcode & 7) == REG_SP) {
+            h.rm = R_SP;
+            needs_rex = true;
+        }
+    }
+    if (!in->has_modrm && h.rm != R_SP)
+        h.rm = 0;
+    if (in->is_mem) {
+        struct hmem m;
+
+        if (!xlat_mem(x, in, insn_mem_size(in), &m))
+            return false;
+        if (has_high_byte && ((m.base != H_NONE && m.base & 8) || (m.index != H_NONE && m.index & 8))) {
+            /* AH CH DH BH cannot be encoded with REX: address through EDI, which such an instruction does not use. */
+            emit_mov_rr64(x->e, H_R11, H_RDI);              /* mov  r11, rdi        */
+            xlat_recover(x, FIX_RDI_R11);
+            if (m.is_addr32)
+                emit_lea32(x->e, H_RDI, m);                 /* lea  edi, [address]  */
+            else
+                emit_lea64(x->e, H_RDI, m);                 /* lea  rdi, [address]  */
+            h.is_mem = true;
+            h.mem = HMEM(H_RDI, 0);
+            h.mem.is_gs = true;
+            h.imm = in->imm;
+            h.imm_len = in->imm_len;
+            emit_insn(x->e, &h);
+            emit_mov_rr64(x->e, H_RDI, H_R11);              /* mov  rdi, r11        */
+            return true;
+        }
+        h.is_mem = true;
+        h.mem = m;
+    }
+    if (has_high_byte && needs_rex)
+        return false;
+    h.imm = in->imm;
+    h.imm_len = in->imm_len;
+    emit_insn(x->e, &h);
+    return true;
+}
+
+bool xlat_lea(struct xlat *x, const struct insn *in)
+{
+    int dst = host_reg(in->reg);
+
+    if (!in->is_mem)
+        return false;
+    if (in->addrsize == 2) {
+        ea16(x, in);
+        if (in->opsize == 2)
+            emit_mov_rr16(x->e, dst, H_R8);
+        else
+            emit_mov_rr32(x->e, dst, H_R8);
+        return true;
+    }
+    if (in->opsize == 2) {
+        emit_lea32(x->e, H_R8, ea32(in));
+        emit_mov_rr16(x->e, dst, H_R8);
+    } else {
+        emit_lea32(x->e, dst, ea32(in));
+    }
+    return true;
+}
+
+/* A0h-A3h: as the ModRM forms 8Ah 8Bh 88h 89h, with an absolute address. */
+bool xlat_moffs(struct xlat *x, const struct insn *in)
+{
+    static const uint8_t op[4] = {0x8a, 0x8b, 0x88, 0x89};
+    unsigned size = in->opcode & 1 ? in->opsize : 1;
+    struct hinsn h = {.op = {op[in->opcode & 3]}, .n_op = 1, .has_modrm = true, .is_mem = true, .reg = H_RAX};
+    uint64_t off = in->addrsize == 2 ? (uint16_t)in->disp : (uint32_t)in->disp;
+
+    if (seg_class_of(x, in->seg) == SEGC_ODD || (in->seg == SEG_CS && (in->opcode & 2)))
+        return false;
+    if (size == 2)
+        h.legacy[h.n_legacy++] = 0x66;
+    if (seg_class_of(x, in->seg) == SEGC_FLAT) {
+        if (!xlat_seg_access(x, in->seg, HMEM(H_NONE, (int32_t)off), size, &h.mem))
+            return false;
+    } else {
+        emit_mov_ri32(x->e, H_R8, (uint32_t)off);
+        if (!xlat_seg_access(x, in->seg, HMEM(H_R8, 0), size, &h.mem))
+            return false;
+    }
+    emit_insn(x->e, &h);
+    return true;
+}
+
+/* XLAT: AL = [seg:(E)BX + AL]. */
+bool xlat_xlat(struct xlat *x, const struct insn *in)
+{
+    struct hinsn h = {.op = {0x8a}, .n_op = 1, .has_modrm = true, .is_mem = true, .reg = H_RAX};
+
+    if (seg_class_of(x, in->seg) == SEGC_ODD)
+        return false;
+    emit_movzx8(x->e, H_R8, H_RAX);                                   /* movzx r8d, al         */
+    emit_lea32(x->e, H_R8, HMEM_X(H_R8, H_RBX, 0, 0));                /* lea   r8d, [r8+rbx]   */
+    if (in->addrsize == 2)
+        emit_movzx16(x->e, H_R8, H_R8);
+    if (!xlat_seg_access(x, in->seg, HMEM(H_R8, 0), 1, &h.mem))
+        return false;
+    emit_insn(x->e, &h);                                              /* mov   al, [..]        */
+    return true;
+}
+
+/* String instructions run as themselves on 64-bit pointers into the window.  A window is 4 GiB-aligned, so truncation
+ * gives the guest's registers back, also when a fault stops a REP in the middle. */
+bool xlat_string(struct xlat *x, const struct insn *in)
+{
+    struct emit *e = x->e;
+    bool uses_si = insn_is(in, op_movs) || insn_is(in, op_cmps) || insn_is(in, op_lods);
+    bool uses_di = !insn_is(in, op_lods);
+    bool is_repeated = in->rep != 0 && (in->desc->attr & ATTR_REP);
+
+    if (in->addrsize != 4 || insn_is(in, op_ins) || insn_is(in, op_outs))
+        return false;
+    if ((uses_si && seg_class_of(x, in->seg) != SEGC_FLAT) || (uses_di && seg_class_of(x, SEG_ES) != SEGC_FLAT))
+        return false;
+    if (uses_si)
+        emit_lea64(e, H_RSI, HMEM_X(R_WINDOW, H_RSI, 0, 0));          /* lea rsi, [r14+rsi]    */
+    if (uses_di)
+        emit_lea64(e, H_RDI, HMEM_X(R_WINDOW, H_RDI, 0, 0));          /* lea rdi, [r14+rdi]    */
+    if ((in->opcode & 1) && in->opsize == 2)
+        emit_u8(e, 0x66);
+    if (is_repeated)
+        emit_u8(e, in->rep);
+    emit_u8(e, in->opcode);
+    if (uses_si)
+        emit_mov_rr32(e, H_RSI, H_RSI);                               /* mov esi, esi          */
+    if (uses_di)
+        emit_mov_rr32(e, H_RDI, H_RDI);                               /* mov edi, edi          */
+    return true;
+}

@@ -1,0 +1,122 @@
+/* PUSH, POP, LEAVE: the guest's stack pointer is R12, so the host's push and pop cannot be used. */
+#include "bt/xlat.h"
+
+#include "cpu/ops.h"
+
+bool xlat_stack_slot(struct xlat *x, int disp, unsigned size, struct hmem *m)
+{
+    if (is_stack_flat(x)) {
+        *m = HMEM(R_SP, disp);
+        m->is_gs = true;
+        m->is_addr32 = true;
+        return true;
+    }
+    if (seg_class_of(x, SEG_SS) == SEGC_ODD)
+        return false;
+    if (x->mode & MODE_SS32)
+        return xlat_seg_access(x, SEG_SS, HMEM(R_SP, disp), size, m);
+    if (disp)
+        emit_lea32(x->e, H_R8, HMEM(R_SP, disp));     /* lea   r8d, [r12+disp]  */
+    else
+        emit_mov_rr32(x->e, H_R8, R_SP);
+    emit_movzx16(x->e, H_R8, H_R8);                   /* movzx r8d, r8w         */
+    return xlat_seg_access(x, SEG_SS, HMEM(H_R8, 0), size, m);
+}
+
+void xlat_stack_move(struct xlat *x, int delta)
+{
+    if (x->mode & MODE_SS32) {
+        emit_lea32(x->e, R_SP, HMEM(R_SP, delta));    /* lea  r12d, [r12+delta] */
+    } else {
+        emit_lea32(x->e, H_R8, HMEM(R_SP, delta));    /* lea  r8d, [r12+delta]  */
+        emit_mov_rr16(x->e, R_SP, H_R8);              /* mov  r12w, r8w         */
+    }
+}
+
+bool xlat_push(struct xlat *x, const struct insn *in)
+{
+    struct emit *e = x->e;
+    unsigned size = in->opsize;
+    struct hmem slot, src;
+    unsigned k = in->desc->operands[0];
+
+    if (in->is_mem) {
+        if (!xlat_mem(x, in, size, &src))
+            return false;
+        emit_load(e, H_R11, src, size);                       /* mov  r11d, [mem]       */
+        if (!xlat_stack_slot(x, -(int)size, size, &slot))
+            return false;
+        emit_store(e, slot, H_R11, size);
+    } else if (in->imm_len) {
+        if (!xlat_stack_slot(x, -(int)size, size, &slot))
+            return false;
+        emit_store_imm(e, slot, (uint32_t)in->imm, size);     /* mov  [sp-size], imm    */
+    } else {
+        unsigned reg = in->has_modrm ? in->rm : (k == Zv ? in->opcode & 7u : 16u);
+
+        if (reg > 7 || !xlat_stack_slot(x, -(int)size, size, &slot))
+            return false;
+        emit_store(e, slot, host_reg((int)reg), size);        /* mov  [sp-size], reg    */
+    }
+    xlat_stack_move(x, -(int)size);
+    return true;
+}
+
+bool xlat_pop(struct xlat *x, const struct insn *in)
+{
+    struct emit *e = x->e;
+    unsigned size = in->opsize;
+    struct hmem slot, dst;
+
+    if (in->is_mem) {
+        /* The destination's address uses the incremented ESP (SDM 2B, POP); fold the increment into the displacement. */
+        struct insn shifted = *in;
+
+        if (in->base == REG_SP) {
+            if (!(x->mode & MODE_SS32))
+                return false;
+            shifted.disp += size;
+        }
+        if (!xlat_stack_slot(x, 0, size, &slot))
+            return false;
+        emit_load(e, H_R11, slot, size);                      /* mov  r11d, [sp]        */
+        if (!xlat_mem(x, &shifted, size, &dst))
+            return false;
+        emit_store(e, dst, H_R11, size);                      /* mov  [mem], r11d       */
+        xlat_stack_move(x, (int)size);
+        return true;
+    }
+    int reg = in->has_modrm ? in->rm : in->opcode & 7;
+
+    if (!xlat_stack_slot(x, 0, size, &slot))
+        return false;
+    if (size == 4) {
+        if (reg == REG_SP) {
+            emit_load(e, R_SP, slot, 4);                      /* mov  r12d, [sp]        */
+            return true;
+        }
+        emit_load(e, reg, slot, 4);
+        xlat_stack_move(x, 4);
+    } else {
+        emit_load(e, H_R11, slot, 2);
+        xlat_stack_move(x, 2);
+        emit_mov_rr16(e, host_reg(reg), H_R11);
+    }
+    return true;
+}
+
+/* LEAVE: (E)SP = (E)BP, then pop (E)BP. */
+bool xlat_leave(struct xlat *x, const struct insn *in)
+{
+    struct emit *e = x->e;
+    struct hmem slot;
+
+    if (in->opsize != 4 || !(x->mode & MODE_SS32) || seg_class_of(x, SEG_SS) == SEGC_ODD)
+        return false;
+    if (!xlat_seg_access(x, SEG_SS, HMEM(H_RBP, 0), 4, &slot))
+        return false;
+    emit_load(e, H_R11, slot, 4);                             /* mov  r11d, [ebp]       */
+    emit_lea32(e, R_SP, HMEM(H_RBP, 4));                      /* lea  r12d, [rbp+4]     */
+    emit_mov_rr32(e, H_RBP, H_R11);                           /* mov  ebp, r11d         */
+    return true;
+}

@@ -1,0 +1,57 @@
+/* cpu->mode: all that a translation, or the interpreter's fast paths, depend on.  Recomputed only when something changed. */
+#include "cpu/cpu.h"
+
+#include "cpu/protect.h"
+#include "cpu/tlb.h"
+
+#define DR7_ENABLES 0xffu /* L0 G0 .. L3 G3 */
+
+static enum seg_class classify(const struct cpu *cpu, enum sreg seg)
+{
+    const struct segment *s = &cpu->seg[seg];
+
+    if (s->is_null)
+        return SEGC_ODD;
+    if (cpu_is_protected(cpu)) {
+        if (seg == SEG_CS ? !(s->attr & SEG_ATTR_RW) : !segment_is_writable_data(s))
+            return SEGC_ODD;
+    }
+    if (segment_is_expand_down(s))
+        return SEGC_ODD;
+    if (s->limit != 0xffffffffu)
+        return SEGC_LIMITED;
+    return s->base ? SEGC_BIG : SEGC_FLAT;
+}
+
+void cpu_update_mode(struct cpu *cpu)
+{
+    const struct segment *cs = &cpu->seg[SEG_CS];
+    uint32_t mode = 0;
+
+    if (cs->attr & SEG_ATTR_DB)
+        mode |= MODE_CS32;
+    if (cpu->seg[SEG_SS].attr & SEG_ATTR_DB)
+        mode |= MODE_SS32;
+    if (cpu->paging.cr0 & CR0_PE)
+        mode |= MODE_PE;
+    if (cpu->eflags & EFLAGS_VM)
+        mode |= MODE_VM;
+    if (cpu->paging.cr0 & CR0_PG)
+        mode |= MODE_PG;
+    if (cpu->eflags & EFLAGS_TF)
+        mode |= MODE_TF;
+    if (cpu->cpl <= cpu_iopl(cpu))
+        mode |= MODE_IOPL_OK;
+    if (cs->base == 0 && cs->limit == 0xffffffffu)
+        mode |= MODE_FLAT_CS;
+    if (cpu->dr[7] & DR7_ENABLES)
+        mode |= MODE_DEBUG;
+    mode |= (uint32_t)(cpu->cpl & 3) << MODE_CPL_SHIFT;
+    for (unsigned seg = 0; seg < SEG_COUNT; seg++)
+        mode |= (uint32_t)classify(cpu, seg) << (MODE_SEG_SHIFT + 2 * seg);
+
+    cpu->mode = mode;
+    cpu->is_mode_stale = false;
+    /* Data breakpoints are seen by the slow access functions only. */
+    cpu->tlb->fast_generation = mode & MODE_DEBUG ? TLB_NEVER : cpu->tlb->generation;
+}

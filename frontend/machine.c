@@ -1,0 +1,547 @@
+/* The machine thread.
+ *
+ * The order in the loop below is what keeps kicks from being lost: first clear the kick, then look at mail and timers,
+ * then run.  A kick that comes after the clearing makes the engine return at once; whoever kicked before it finds his
+ * mail or timer handled by the same turn.
+ *
+ * Time while the guest runs: the earliest timer of the virtual clock is armed as a host timer on the loop thread, which
+ * kicks the CPU.  While the guest is halted the thread sleeps in mailbox_wait() until then instead. */
+#include "frontend/machine.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+#include "bt/bt.h"
+#include "cpu/cpu.h"
+#include "cpu/insn.h"
+#include "frontend/pc.h"
+#include "frontend/screenshot.h"
+#include "host/chardev.h"
+#include "host/clock.h"
+#include "host/log.h"
+
+#define INTERP_TURN_INSNS 1000000 /* instructions between two looks at the mail, kicks aside */
+#define TIMER_SLACK_NS    1000    /* the kernel's default of 50 us is a tick's worth of error to a PIT */
+#define WATCHDOG_NS       (10 * CLOCK_NS_PER_S)
+
+struct machine {
+    const struct options *options;
+    struct loop *loop;
+    struct mailbox *mail;
+    struct clock *clock;
+    struct pc *pc;
+    struct cpu *cpu;
+    struct bt *bt;
+    pthread_t thread;
+    bool is_started, is_paused, is_ending;
+    bool is_reset_wanted;
+    bool is_in_engine;
+    int status;
+    char *last_words; /* what --no-reboot prints: taken when the reset was asked for */
+    uint64_t armed_ns; /* deadline the host timer is armed for; CLOCK_NEVER: none */
+    atomic_bool is_end_asked, is_finished;
+    double started_s, ended_s;
+    void (*listener)(void *opaque, const char *event, const char *data);
+    void *listener_opaque;
+};
+
+static double seconds_now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void tell(struct machine *m, const char *event, const char *data)
+{
+    log_at(LOG_DEV, "machine: %s %s", event, data ? data : "");
+    if (m->listener)
+        m->listener(m->listener_opaque, event, data);
+}
+
+static void end(struct machine *m, int status, bool is_guest, const char *reason)
+{
+    char data[96];
+
+    if (m->is_ending)
+        return;
+    m->is_ending = true;
+    m->status = status;
+    snprintf(data, sizeof(data), "{\"guest\": %s, \"reason\": \"%s\"}", is_guest ? "true" : "false", reason);
+    tell(m, "SHUTDOWN", data);
+    cpu_kick(m->cpu);
+}
+
+/* --- last words: the guest's state when it reset itself, for --no-reboot --- */
+
+#define CODE_BEFORE 32 /* bytes before CS:RIP that are disassembled */
+#define CODE_AFTER  16
+#define INSN_MAX    15
+
+/* x86 code cannot be read backwards: start at the earliest place from which the instructions meet CS:RIP. */
+static unsigned find_start(const uint8_t *code, unsigned len, unsigned target, uint64_t rip, unsigned code_size)
+{
+    char text[128];
+
+    for (unsigned start = 0; start < target; start++) {
+        unsigned at = start;
+
+        while (at < target) {
+            unsigned n = disasm(text, sizeof(text), code + at, len - at, rip - target + at, code_size);
+
+            if (!n)
+                break;
+            at += n;
+        }
+        if (at == target)
+            return start;
+    }
+    return target;
+}
+
+static void print_code(struct machine *m, FILE *out)
+{
+    struct cpu *cpu = m->cpu;
+    unsigned code_size = cpu->mode & MODE_CS64 ? 8 : cpu->mode & MODE_CS32 ? 4 : 2;
+    uint64_t before = cpu->rip < CODE_BEFORE ? cpu->rip : CODE_BEFORE;
+    uint8_t code[CODE_BEFORE + CODE_AFTER];
+    gla_t gla = cpu->seg[SEG_CS].base + cpu->rip - before;
+    unsigned len, at, n;
+    char text[128];
+
+    if (!(cpu->mode & MODE_CS64))
+        gla = (uint32_t)gla;
+    len = cpu_peek(cpu, gla, code, (unsigned)before + CODE_AFTER);
+    if (len <= before) { /* the page before is not there, or this one is not */
+        gla += before;
+        before = 0;
+        len = cpu_peek(cpu, gla, code, CODE_AFTER);
+    }
+    if (!len) {
+        fprintf(out, "  (no instruction can be read at CS:RIP)\n");
+        return;
+    }
+    for (at = find_start(code, len, (unsigned)before, cpu->rip, code_size); at < len; at += n) {
+        uint64_t rip = cpu->rip - before + at;
+
+        n = disasm(text, sizeof(text), code + at, len - at, rip, code_size);
+        if (at > before && (!n || len - at < INSN_MAX))
+            break;
+        fprintf(out, "%s %04x:%08llx  ", at == before ? "=>" : "  ", cpu->seg[SEG_CS].sel, (unsigned long long)rip);
+        for (unsigned i = 0; i < (n ? n : 1); i++)
+            fprintf(out, "%02x", code[at + i]);
+        fprintf(out, "%*s%s\n", n < 11 ? 2 * (11 - (int)(n ? n : 1)) : 1, "", text);
+        if (!n)
+            n = 1;
+    }
+}
+
+static char *take_last_words(struct machine *m, const char *cause)
+{
+    char *text = NULL, registers[4096];
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+
+    if (!out)
+        return NULL;
+    cpu_format(m->cpu, registers, sizeof(registers));
+    fprintf(out, "ringer: the guest reset itself: %s\n", cause);
+    print_code(m, out);
+    fprintf(out, "%s%s", registers, *registers && registers[strlen(registers) - 1] == '\n' ? "" : "\n");
+    fclose(out);
+    return text;
+}
+
+/* --- what the board asks for, in the middle of an instruction --- */
+
+static void board_reset(void *opaque, const char *cause)
+{
+    struct machine *m = opaque;
+
+    if (m->is_ending)
+        return;
+    log_at(LOG_DEV, "machine: reset by %s", cause);
+    if (m->options->is_no_reboot) {
+        if (!m->last_words)
+            m->last_words = take_last_words(m, cause);
+        end(m, EXIT_RESET, true, "guest-reset");
+    }
+    m->is_reset_wanted = true;
+    cpu_kick(m->cpu);
+}
+
+static void board_power_off(void *opaque)
+{
+    end(opaque, EXIT_POWEROFF, true, "guest-shutdown");
+}
+
+static void board_exit(void *opaque, unsigned status)
+{
+    end(opaque, (int)(status & 0xff), true, "exit-port");
+}
+
+/* --- timers --- */
+
+static void deadline_passed(void *opaque)
+{
+    struct machine *m = opaque;
+
+    cpu_kick(m->cpu);
+}
+
+static void arm_host_timer(struct machine *m, uint64_t deadline_ns)
+{
+    uint64_t now = clock_now_ns(m->clock);
+
+    m->armed_ns = deadline_ns;
+    if (deadline_ns == CLOCK_NEVER)
+        loop_set_timer(m->loop, LOOP_TIMER_DEADLINE, 0, deadline_passed, m);
+    else
+        loop_set_timer(m->loop, LOOP_TIMER_DEADLINE, deadline_ns > now ? deadline_ns - now : 1, deadline_passed, m);
+}
+
+/* The earliest deadline moved forward.  Only while the guest runs does that need the host timer: see run_turn(). */
+static void deadline_moved(void *opaque, uint64_t deadline_ns)
+{
+    struct machine *m = opaque;
+
+    if (m->is_in_engine && deadline_ns < m->armed_ns)
+        arm_host_timer(m, deadline_ns);
+}
+
+/* --- the loop --- */
+
+static void run_engine(struct machine *m)
+{
+    m->is_in_engine = true;
+    if (m->bt)
+        bt_run(m->bt);
+    else
+        cpu_interpret(m->cpu, INTERP_TURN_INSNS);
+    m->is_in_engine = false;
+}
+
+static void sleep_until_deadline(struct machine *m, uint64_t deadline_ns)
+{
+    uint64_t now = clock_now_ns(m->clock);
+
+    if (deadline_ns == CLOCK_NEVER)
+        mailbox_wait(m->mail, UINT64_MAX);
+    else if (deadline_ns > now)
+        mailbox_wait(m->mail, deadline_ns - now);
+}
+
+static void do_reset(struct machine *m)
+{
+    m->is_reset_wanted = false;
+    pc_reset(m->pc);
+    tell(m, "RESET", "{\"guest\": true, \"reason\": \"guest-reset\"}");
+}
+
+static void run_turn(struct machine *m)
+{
+    struct cpu *cpu = m->cpu;
+    uint64_t deadline_ns;
+
+    atomic_store(&cpu->exit_request, false);
+    atomic_store(&cpu->poll, &cpu->poll_word);
+    mailbox_run(m->mail);
+    clock_run_timers(m->clock);
+    if (m->is_ending)
+        return;
+    if (m->is_reset_wanted)
+        do_reset(m);
+    if (m->is_paused) {
+        mailbox_wait(m->mail, UINT64_MAX);
+        return;
+    }
+    deadline_ns = clock_next_deadline_ns(m->clock);
+    /* A shut-down processor that nobody reset waits for ever, as the real one does. */
+    if ((cpu->is_halted && !cpu_has_work(cpu)) || cpu->is_shutdown) {
+        sleep_until_deadline(m, deadline_ns);
+        return;
+    }
+    if (deadline_ns != m->armed_ns || deadline_ns <= clock_now_ns(m->clock))
+        arm_host_timer(m, deadline_ns);
+    run_engine(m);
+}
+
+/* Disks first: nothing after this may lose data. */
+static void finish(struct machine *m)
+{
+    char why[WHY_BYTES] = "";
+    int r = pc_flush_disks(m->pc);
+
+    if (r < 0) {
+        log_error("a disk image could not be written: %s", strerror(-r));
+        m->status = EXIT_HOST;
+    }
+    if (m->options->screenshot && screenshot_write(pc_vga(m->pc), m->options->screenshot, why) < 0) {
+        log_error("%s", why);
+        if (m->status == EXIT_POWEROFF)
+            m->status = EXIT_HOST;
+    }
+}
+
+static void *machine_thread(void *opaque)
+{
+    struct machine *m = opaque;
+
+    pthread_setname_np(pthread_self(), "machine");
+    prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS);
+    clock_resume(m->clock);
+    while (!m->is_ending)
+        run_turn(m);
+    loop_set_timer(m->loop, LOOP_TIMER_DEADLINE, 0, deadline_passed, m);
+    atomic_store(&m->is_finished, true);
+    finish(m);
+    m->ended_s = seconds_now();
+    loop_quit(m->loop, m->status);
+    return NULL;
+}
+
+/* --- life --- */
+
+static void kick(void *opaque)
+{
+    struct machine *m = opaque;
+
+    if (m->cpu)
+        cpu_kick(m->cpu);
+}
+
+static void dump_for_bug(void *opaque)
+{
+    struct machine *m = opaque;
+    char registers[4096];
+
+    cpu_format(m->cpu, registers, sizeof(registers));
+    fprintf(stderr, "%s\n", registers);
+    print_code(m, stderr);
+}
+
+static int create_engine(struct machine *m)
+{
+    struct bt_options opt = {
+        .is_lockstep = m->options->engine == ENGINE_LOCKSTEP,
+        .want_counts = m->options->want_stats,
+    };
+    const char *why = "";
+
+    if (m->options->engine == ENGINE_INTERP)
+        return 0;
+    m->bt = bt_create(m->cpu, &opt, &why);
+    if (m->bt)
+        return 0;
+    log_error("the translator cannot run on this host: %s (--engine interp can)", why);
+    return EXIT_HOST;
+}
+
+int machine_create(struct machine **out, const struct options *o, struct loop *loop)
+{
+    struct machine *m = calloc(1, sizeof(*m));
+    struct pc_events events = {board_reset, board_power_off, board_exit, m};
+    int status = EXIT_HOST;
+
+    if (!m) {
+        log_error("no memory");
+        return EXIT_HOST;
+    }
+    *m = (struct machine){.options = o, .loop = loop, .armed_ns = CLOCK_NEVER};
+    m->clock = clock_create();
+    m->mail = mailbox_create(kick, m);
+    if (!m->clock || !m->mail) {
+        log_error("no memory");
+        goto out_destroy;
+    }
+    clock_pause(m->clock); /* until the thread runs */
+    clock_set_deadline_hook(m->clock, deadline_moved, m);
+    status = pc_create(&m->pc, o, m->clock, m->mail, loop, &events);
+    if (status)
+        goto out_destroy;
+    m->cpu = pc_cpu(m->pc);
+    status = create_engine(m);
+    if (status)
+        goto out_destroy;
+    pc_reset(m->pc);
+    bug_set_dump(dump_for_bug, m);
+    *out = m;
+    return 0;
+
+out_destroy:
+    machine_destroy(m);
+    return status;
+}
+
+void machine_destroy(struct machine *m)
+{
+    if (!m)
+        return;
+    bug_set_dump(NULL, NULL);
+    if (m->bt)
+        bt_destroy(m->bt);
+    pc_destroy(m->pc);
+    if (m->mail)
+        mailbox_destroy(m->mail);
+    if (m->clock)
+        clock_destroy(m->clock);
+    free(m->last_words);
+    free(m);
+}
+
+static void timeout_passed(void *opaque)
+{
+    machine_request_end(opaque, EXIT_TIMEOUT);
+}
+
+int machine_start(struct machine *m)
+{
+    int r;
+
+    m->started_s = seconds_now();
+    m->is_started = true;
+    r = pthread_create(&m->thread, NULL, machine_thread, m);
+    if (r) {
+        m->is_started = false;
+        log_error("cannot start a thread: %s", strerror(r));
+        return EXIT_HOST;
+    }
+    if (m->options->timeout_ns)
+        loop_set_timer(m->loop, LOOP_TIMER_TIMEOUT, m->options->timeout_ns, timeout_passed, m);
+    return 0;
+}
+
+int machine_join(struct machine *m)
+{
+    pthread_join(m->thread, NULL);
+    m->is_started = false;
+    loop_set_timer(m->loop, LOOP_TIMER_TIMEOUT, 0, timeout_passed, m);
+    if (m->last_words)
+        fputs(m->last_words, stderr);
+    return m->status;
+}
+
+void machine_post(struct machine *m, mail_fn *fn, void *opaque)
+{
+    mailbox_post(m->mail, fn, opaque);
+}
+
+/* --- ending from outside --- */
+
+struct end_request {
+    struct machine *machine;
+    int status;
+};
+
+static void end_by_request(void *opaque)
+{
+    struct end_request *r = opaque;
+
+    end(r->machine, r->status, false,
+        r->status == EXIT_TIMEOUT   ? "timeout"
+        : r->status >= EXIT_SIGNAL ? "host-signal"
+                                    : "host-quit");
+    free(r);
+}
+
+/* Loop thread: the machine thread did not come out of the guest. */
+static void watchdog_bit(void *opaque)
+{
+    struct machine *m = opaque;
+
+    if (atomic_load(&m->is_finished)) /* it is writing to a slow disk */
+        return;
+    tty_raw_leave();
+    log_error("bug: the machine thread does not answer");
+    _exit(EXIT_BUG);
+}
+
+void machine_request_end(struct machine *m, int status)
+{
+    struct end_request *r = malloc(sizeof(*r));
+
+    if (!r)
+        return;
+    *r = (struct end_request){m, status};
+    if (!atomic_exchange(&m->is_end_asked, true))
+        loop_set_timer(m->loop, LOOP_TIMER_WATCHDOG, WATCHDOG_NS, watchdog_bit, m);
+    mailbox_post(m->mail, end_by_request, r);
+}
+
+/* --- machine thread --- */
+
+void machine_pause(struct machine *m)
+{
+    if (m->is_paused)
+        return;
+    m->is_paused = true;
+    clock_pause(m->clock);
+    tell(m, "STOP", NULL);
+    cpu_kick(m->cpu);
+}
+
+void machine_resume(struct machine *m)
+{
+    if (!m->is_paused)
+        return;
+    m->is_paused = false;
+    clock_resume(m->clock);
+    m->armed_ns = CLOCK_NEVER; /* the host timer ran on: arm it anew */
+    tell(m, "RESUME", NULL);
+}
+
+bool machine_is_paused(const struct machine *m)
+{
+    return m->is_paused;
+}
+
+void machine_reset(struct machine *m)
+{
+    m->is_reset_wanted = true;
+    cpu_kick(m->cpu);
+}
+
+void machine_power_button(struct machine *m)
+{
+    tell(m, "POWERDOWN", NULL);
+    pc_press_power_button(m->pc);
+}
+
+struct mailbox *machine_mailbox(struct machine *m)
+{
+    return m->mail;
+}
+
+struct clock *machine_clock(struct machine *m)
+{
+    return m->clock;
+}
+
+struct pc *machine_pc(struct machine *m)
+{
+    return m->pc;
+}
+
+void machine_set_listener(struct machine *m, void (*fn)(void *opaque, const char *event, const char *data), void *opaque)
+{
+    m->listener = fn;
+    m->listener_opaque = opaque;
+}
+
+struct bt *machine_bt(struct machine *m)
+{
+    return m->bt;
+}
+
+double machine_seconds(const struct machine *m)
+{
+    return (m->ended_s ? m->ended_s : seconds_now()) - m->started_s;
+}

@@ -1,0 +1,24 @@
+/* Memory for emitted code, under W^X: one memfd seen twice, writable here, executable there.
+ *
+ * The emitter writes by `write`; the same bytes run at `exec`.  No mapping is ever writable and executable.
+ * x86 keeps instruction fetch coherent with stores through another linear address once a serializing instruction or a
+ * jump follows (SDM 3A 8.1.3 and 11.6), so nothing has to be flushed.
+ * Thread: the owner's. */
+#ifndef HOST_CODEMEM_H
+#define HOST_CODEMEM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct codemem {
+    uint8_t *write;      /* readable, writable, not executable */
+    const uint8_t *exec; /* readable, executable, not writable */
+    size_t size;         /* bytes, a multiple of the host page */
+};
+
+/* size is rounded up to pages.  0, -EINVAL if it is 0, or -errno: -EACCES or -EPERM where the host forbids executing
+ * memfds (SELinux, vm.memfd_noexec). */
+int codemem_create(struct codemem *m, size_t size);
+void codemem_destroy(struct codemem *m); /* one that was never created, or failed to be, is fine if zeroed */
+
+#endif

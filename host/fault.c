@@ -1,0 +1,85 @@
+/* See fault.h. */
+#include "host/fault.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#define ALT_STACK_BYTES (256 * 1024)
+#define PF_ERR_WRITE 2
+#define TRAPNO_PF 14
+
+_Static_assert((int)FAULT_R8 == REG_R8 && (int)FAULT_RDI == REG_RDI && (int)FAULT_RSP == REG_RSP &&
+                   (int)FAULT_RIP == REG_RIP && (int)FAULT_EFL == REG_EFL,
+               "fault_reg order");
+
+static __thread struct fault_client *current_client;
+static __thread void *alt_stack;
+
+static void report_and_die(const struct fault *f, const ucontext_t *uc)
+{
+    char line[256];
+    int n = snprintf(line, sizeof(line), "ringer: bug: signal %d at host pc %#llx, address %#lx\n", f->signo,
+                     (unsigned long long)uc->uc_mcontext.gregs[REG_RIP], (unsigned long)f->address);
+
+    if (write(STDERR_FILENO, line, (size_t)n) < 0)
+        _exit(70);
+    /* Let a debugger or a core dump see the place; without one the status is ours. */
+    if (getenv("RINGER_CORE")) {
+        signal(f->signo, SIG_DFL);
+        return;
+    }
+    exit(70);
+}
+
+static void on_signal(int signo, siginfo_t *info, void *context)
+{
+    ucontext_t *uc = context;
+    struct fault_client *client = current_client;
+    struct fault f = {
+        .signo = signo,
+        .kind = signo == SIGSEGV ? FAULT_MEMORY : signo == SIGFPE ? FAULT_ARITHMETIC : FAULT_OTHER,
+        .is_write = (uc->uc_mcontext.gregs[REG_ERR] & PF_ERR_WRITE) != 0,
+        .has_address = (signo == SIGSEGV || signo == SIGBUS) && uc->uc_mcontext.gregs[REG_TRAPNO] == TRAPNO_PF,
+        .address = (uintptr_t)info->si_addr,
+        .regs = uc->uc_mcontext.gregs,
+    };
+
+    if (client && client->fn(client->opaque, &f))
+        return;
+    current_client = NULL;
+    report_and_die(&f, uc);
+}
+
+void fault_install(void)
+{
+    static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP};
+    struct sigaction sa;
+
+    if (!alt_stack) {
+        void *p = mmap(NULL, ALT_STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+        if (p != MAP_FAILED) {
+            stack_t ss = {.ss_sp = p, .ss_size = ALT_STACK_BYTES};
+
+            alt_stack = p;
+            sigaltstack(&ss, NULL);
+        }
+    }
+    memset(&sa, 0, sizeof(sa));
+    sa.sa_sigaction = on_signal;
+    /* NODEFER: a fault inside the handler reaches the bug report instead of a silent kill. */
+    sa.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
+    for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+        sigaction(signals[i], &sa, NULL);
+}
+
+void fault_set_client(struct fault_client *client)
+{
+    current_client = client;
+}

@@ -1,0 +1,149 @@
+/* The mailbox: a ring of (function, argument) pairs that grows when it must.
+ * The lock is never held while a function or the kick runs. */
+#include "host/mailbox.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+#include "host/log.h"
+
+#define NS_PER_S     1000000000ull
+#define FOREVER_NS   (1000000000ull * NS_PER_S) /* 30 years; keeps time_t arithmetic safe */
+#define FIRST_LENGTH 16
+
+struct mail {
+    mail_fn *fn; /* NULL: dropped */
+    void *opaque;
+};
+
+struct mailbox {
+    pthread_mutex_t lock;
+    pthread_cond_t posted;
+    struct mail *ring;
+    size_t length, head, count;
+    void (*kick)(void *opaque);
+    void *kick_opaque;
+};
+
+struct mailbox *mailbox_create(void (*kick)(void *opaque), void *opaque)
+{
+    struct mailbox *m = calloc(1, sizeof *m);
+    pthread_condattr_t attr;
+
+    if (!m)
+        return NULL;
+    m->ring = calloc(FIRST_LENGTH, sizeof *m->ring);
+    if (!m->ring) {
+        free(m);
+        return NULL;
+    }
+    m->length = FIRST_LENGTH;
+    m->kick = kick;
+    m->kick_opaque = opaque;
+    pthread_mutex_init(&m->lock, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&m->posted, &attr);
+    pthread_condattr_destroy(&attr);
+    return m;
+}
+
+void mailbox_destroy(struct mailbox *m)
+{
+    if (!m)
+        return;
+    pthread_cond_destroy(&m->posted);
+    pthread_mutex_destroy(&m->lock);
+    free(m->ring);
+    free(m);
+}
+
+static struct mail *slot(struct mailbox *m, size_t i)
+{
+    return &m->ring[(m->head + i) % m->length];
+}
+
+static void grow(struct mailbox *m)
+{
+    struct mail *ring = calloc(m->length * 2, sizeof *ring);
+
+    if (!ring)
+        BUG("out of memory for mail to the machine thread");
+    for (size_t i = 0; i < m->count; i++)
+        ring[i] = *slot(m, i);
+    free(m->ring);
+    m->ring = ring;
+    m->head = 0;
+    m->length *= 2;
+}
+
+void mailbox_post(struct mailbox *m, mail_fn *fn, void *opaque)
+{
+    pthread_mutex_lock(&m->lock);
+    if (m->count == m->length)
+        grow(m);
+    *slot(m, m->count++) = (struct mail){fn, opaque};
+    pthread_cond_signal(&m->posted);
+    pthread_mutex_unlock(&m->lock);
+    if (m->kick)
+        m->kick(m->kick_opaque);
+}
+
+static struct mail take(struct mailbox *m)
+{
+    struct mail mail = *slot(m, 0);
+
+    m->head = (m->head + 1) % m->length;
+    m->count--;
+    return mail;
+}
+
+bool mailbox_run(struct mailbox *m)
+{
+    bool has_run = false;
+    size_t left;
+
+    pthread_mutex_lock(&m->lock);
+    /* what the functions post themselves waits for the next call */
+    for (left = m->count; left > 0 && m->count > 0; left--) {
+        struct mail mail = take(m);
+
+        if (!mail.fn)
+            continue;
+        pthread_mutex_unlock(&m->lock);
+        mail.fn(mail.opaque);
+        has_run = true;
+        pthread_mutex_lock(&m->lock);
+    }
+    pthread_mutex_unlock(&m->lock);
+    return has_run;
+}
+
+void mailbox_drop(struct mailbox *m, const void *opaque)
+{
+    pthread_mutex_lock(&m->lock);
+    for (size_t i = 0; i < m->count; i++) {
+        if (slot(m, i)->opaque == opaque)
+            slot(m, i)->fn = NULL;
+    }
+    pthread_mutex_unlock(&m->lock);
+}
+
+void mailbox_wait(struct mailbox *m, uint64_t timeout_ns)
+{
+    struct timespec until;
+    uint64_t ns;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    if (timeout_ns > FOREVER_NS)
+        timeout_ns = FOREVER_NS;
+    ns = (uint64_t)until.tv_nsec + timeout_ns;
+    until.tv_sec += (time_t)(ns / NS_PER_S);
+    until.tv_nsec = (long)(ns % NS_PER_S);
+    pthread_mutex_lock(&m->lock);
+    while (m->count == 0) {
+        if (pthread_cond_timedwait(&m->posted, &m->lock, &until) != 0)
+            break;
+    }
+    pthread_mutex_unlock(&m->lock);
+}
