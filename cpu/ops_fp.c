@@ -12,6 +12,8 @@
 
 #define MXCSR_FLAGS 0x003fu
 #define MXCSR_PRECOMPUTATION 0x0007u /* IE, DE, ZE: found before the result is computed */
+#define MXCSR_UE 0x0010u
+#define MXCSR_FTZ 0x8000u
 #define MXCSR_MASKS 0x1f80u
 #define MXCSR_MASK_SHIFT 7
 #define MXCSR_VALID 0xffffu
@@ -373,17 +375,29 @@ static bool check_alignment(struct cpu *cpu, const struct insn *in, uint64_t ea,
     return gla & 15 ? cpu_raise_error(cpu, VEC_GP, 0) : true;
 }
 
-/* Run with all SIMD exceptions masked, then see what the guest's masks make of the flags (SDM 1 11.5).  #XM leaves
- * everything but MXCSR unchanged.  Not modelled: with underflow unmasked, an exact denormal result raises it too. */
+/* Run with all SIMD exceptions masked and no flags set, but MXCSR bits `extra`; returns the flags that came up. */
+static uint32_t run_masked(struct cpu *cpu, hostfp_code_t code, uint32_t extra, uint8_t *image, struct hostfp_regs *regs,
+                           struct buffer *buf)
+{
+    memcpy(image, cpu->fpu, FX_SIZE);
+    store_le(image + FX_MXCSR, 4, ((mxcsr(cpu) | MXCSR_MASKS) & ~MXCSR_FLAGS) | extra);
+    hostfp_run(cpu, code, image, image, regs, buf->bytes);
+    return (uint32_t)load_le(image + FX_MXCSR, 4) & MXCSR_FLAGS;
+}
+
+/* What the guest's masks make of the flags of a masked run (SDM 1 11.5).  #XM leaves everything but MXCSR unchanged.
+ * Masked underflow is tiny and inexact, unmasked underflow just tiny (SDM 1 4.9.1.5); with FTZ every tiny result sets the
+ * flag, so a second run tells. */
 static bool run_unmasked(struct cpu *cpu, hostfp_code_t code, struct hostfp_regs *regs, struct buffer *buf)
 {
-    uint8_t image[FX_SIZE] __attribute__((aligned(64)));
-    uint32_t guest = mxcsr(cpu), unmasked = ~guest >> MXCSR_MASK_SHIFT & MXCSR_FLAGS, raised;
+    uint8_t image[FX_SIZE] __attribute__((aligned(64))), trial[FX_SIZE] __attribute__((aligned(64)));
+    uint32_t guest = mxcsr(cpu), unmasked = ~guest >> MXCSR_MASK_SHIFT & MXCSR_FLAGS, raised = 0;
+    struct hostfp_regs trial_regs = *regs;
+    struct buffer trial_buf = *buf;
 
-    memcpy(image, cpu->fpu, FX_SIZE);
-    store_le(image + FX_MXCSR, 4, (guest | MXCSR_MASKS) & ~MXCSR_FLAGS);
-    hostfp_run(cpu, code, image, image, regs, buf->bytes);
-    raised = (uint32_t)load_le(image + FX_MXCSR, 4) & MXCSR_FLAGS;
+    if (unmasked & MXCSR_UE)
+        raised = run_masked(cpu, code, MXCSR_FTZ, trial, &trial_regs, &trial_buf) & MXCSR_UE;
+    raised |= run_masked(cpu, code, 0, image, regs, buf);
     if (raised & unmasked) {
         if (raised & unmasked & MXCSR_PRECOMPUTATION)
             raised &= MXCSR_PRECOMPUTATION;

@@ -210,8 +210,8 @@ const struct insn_desc optable_0f[256][PFX_COUNT] = {
     [0xb9] = {{"ud1",   {Gv, Ev}, 0, 0, 0, INTERPRET, 0, 0, HINT | END, 0, op_ud}}, /* group 10 */
     [0xba] = {GROUP(GRP_8)},
     [0xbb] = {BIT("btc", LOCKRW, op_btc)},
-    /* F3: processors without TZCNT and LZCNT execute BSF and BSR; the semantics functions ask CPUID.  INTERPRET because a
-     * copy would do what the host's CPUID says. */
+    /* F3: processors without TZCNT and LZCNT execute BSF and BSR; the semantics functions ask CPUID.  INTERPRET
+     * because a copy would do what the host's CPUID says. */
     [0xbc] = {{"bsf",   {Gv, Ev}, 0, F_ARITH, F_ARITH & ~F_ZF, INNOCUOUS, 0, 0, RD, 0, op_bsf}, {0},
               {"tzcnt", {Gv, Ev}, 0, F_ARITH, F_OSAP, INTERPRET, 0, 0, RD, 0, op_tzcnt}},
     [0xbd] = {{"bsr",   {Gv, Ev}, 0, F_ARITH, F_ARITH & ~F_ZF, INNOCUOUS, 0, 0, RD, 0, op_bsr}, {0},

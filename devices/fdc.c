@@ -930,7 +930,11 @@ static void fdc_loaded(struct device *dev)
 {
     struct fdc *f = container_of(dev, struct fdc, dev);
 
-    if (f->buf_len > FDC_SECTOR_BYTES || f->buf_pos >= sizeof(f->buf) || f->fifo_len > sizeof(f->fifo) ||
+    bool is_pio = f->phase == PHASE_PIO_IN || f->phase == PHASE_PIO_OUT;
+
+    f->unit &= 3;
+    f->head &= 1;
+    if ((is_pio && (f->buf_len > sizeof(f->buf) || f->buf_pos >= f->buf_len)) || f->fifo_len > sizeof(f->fifo) ||
         f->fifo_pos >= sizeof(f->fifo))
         go_command(f);
     fdc_update_irq(f);

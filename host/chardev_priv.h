@@ -48,10 +48,11 @@ size_t char_output_write(struct char_output *out, const uint8_t *buf, size_t n);
 /* Wait until everything is written, but at most two seconds for a reader that has stopped. */
 void char_output_destroy(struct char_output *out);
 
-/* Standard input beyond chardev.h: is it taken; how much its receiver takes now (asked only if it is no terminal, where
- * the escape key must always be seen); read on after room() was 0. */
+/* Standard input beyond chardev.h.  room: how much the receiver takes now; asked only if there is no terminal, where
+ * the escape key must always be seen.  After it was 0, tty_resume_input() reads on. */
 bool tty_has_input(void);
-void tty_set_input_room(size_t (*room)(void *opaque));
+void tty_set_paced_input(struct loop *loop, void (*fn)(void *opaque, const uint8_t *buf, size_t n),
+                         size_t (*room)(void *opaque), void *opaque);
 void tty_resume_input(void);
 
 /* The backends.  path is what follows the colon. */

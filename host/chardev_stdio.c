@@ -82,10 +82,8 @@ int chardev_open_stdio(struct loop *loop, struct mailbox *mail, struct chardev *
         return err;
     }
     char_input_init(&s->in, &s->dev, mail, input_resume, s);
-    if (s->has_input) {
-        tty_set_input(loop, on_input, s);
-        tty_set_input_room(input_room);
-    }
+    if (s->has_input)
+        tty_set_paced_input(loop, on_input, input_room, s);
     *out = &s->dev;
     return 0;
 }

@@ -204,10 +204,8 @@ static void on_readable(void *opaque, int fd, uint32_t events)
     if (room == 0)
         return; /* tty_resume_input() follows */
     n = read(STDIN_FILENO, buf, room < sizeof buf ? room : sizeof buf);
-    if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN)) {
-        stop_input();
-        return;
-    }
+    if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN))
+        return; /* the end: not armed again */
     if (n > 0 && input.is_terminal && input.escape)
         filter_escapes(buf, (size_t)n);
     else if (n > 0)
@@ -221,11 +219,6 @@ void tty_resume_input(void)
         loop_modify_fd(input.loop, input.fd, INPUT_EVENTS);
 }
 
-void tty_set_input_room(size_t (*room)(void *opaque))
-{
-    input.room = room;
-}
-
 bool tty_has_input(void)
 {
     return input.fn != NULL;
@@ -233,13 +226,19 @@ bool tty_has_input(void)
 
 void tty_set_input(struct loop *loop, void (*fn)(void *opaque, const uint8_t *buf, size_t n), void *opaque)
 {
+    tty_set_paced_input(loop, fn, NULL, opaque);
+}
+
+void tty_set_paced_input(struct loop *loop, void (*fn)(void *opaque, const uint8_t *buf, size_t n),
+                         size_t (*room)(void *opaque), void *opaque)
+{
     int err;
 
     stop_input();
     input.loop = loop;
     input.fn = fn;
     input.opaque = opaque;
-    input.room = NULL;
+    input.room = room;
     input.is_escaped = false;
     input.is_terminal = isatty(STDIN_FILENO);
     input.fd = -1;
