@@ -365,6 +365,7 @@ static void run_block(struct bt *bt)
         bt_reset_return_stack(bt);
         hot_of(cpu)->icount = 0;
         lockstep_before(bt->lockstep, b);
+        atomic_store(&cpu->poll, &cpu->poll_word); /* no poll: exit_request is seen after the block */
     }
     while (pc) {
         enum exit_reason reason = enter(bt, pc);

@@ -332,9 +332,11 @@ uint8_t *mem_direct(struct cpu *cpu, gla_t gla, unsigned access, unsigned *run)
         return NULL;
     if (!tlb_probe(cpu, gla & LINEAR_MASK, (access & ACCESS_WRITE) | data_access(cpu), &t, &error) || !t.host)
         return NULL;
-    if ((access & ACCESS_WRITE) && (*t.code_flag || cpu->probe))
+    if ((access & ACCESS_WRITE) && *t.code_flag)
         return NULL;
     *run = GUEST_PAGE_SIZE - (gla & GUEST_PAGE_MASK);
+    if ((access & ACCESS_WRITE) && cpu->probe && cpu->probe->before_write) /* in either direction */
+        cpu->probe->before_write(cpu->probe->opaque, t.host - (gla & GUEST_PAGE_MASK), GUEST_PAGE_SIZE);
     return t.host;
 }
 

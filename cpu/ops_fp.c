@@ -39,6 +39,12 @@ static bool has_pending_error(const struct cpu *cpu)
     return load_le(cpu->fpu + FX_FSW, 2) & FSW_ES;
 }
 
+static void set_ferr(struct cpu *cpu, bool level)
+{
+    if (cpu->board.ferr && !cpu->probe)
+        cpu->board.ferr(cpu->board.opaque, level);
+}
+
 /* A waiting instruction met a pending error.  CR0.NE = 0 is the AT's way: FERR# raises IRQ 13, and the processor stands
  * still until an interrupt comes, so the instruction starts again.  IGNNE# is not modelled: handlers must clear the error
  * by a non-waiting instruction, as they do. */
@@ -46,8 +52,7 @@ static bool report_error(struct cpu *cpu)
 {
     if (cpu->paging.cr0 & CR0_NE)
         return cpu_raise(cpu, VEC_MF);
-    if (cpu->board.ferr)
-        cpu->board.ferr(cpu->board.opaque, true);
+    set_ferr(cpu, true);
     cpu->next_rip = cpu->rip;
     return true;
 }
@@ -55,8 +60,8 @@ static bool report_error(struct cpu *cpu)
 /* FERR# follows ES down. */
 static void update_ferr(struct cpu *cpu, bool was_pending)
 {
-    if (was_pending && !has_pending_error(cpu) && cpu->board.ferr)
-        cpu->board.ferr(cpu->board.opaque, false);
+    if (was_pending && !has_pending_error(cpu))
+        set_ferr(cpu, false);
 }
 
 /* --- memory operands --- */

@@ -387,6 +387,10 @@ static bool string_io(struct cpu *cpu, const struct insn *in, one_fn *one)
         return true;
     if (!io_allowed(cpu, (uint16_t)cpu->gpr[REG_DX], size))
         return false;
+    if (cpu->probe) { /* lock-step: what reaches outside the CPU is not executed */
+        cpu->probe->is_stopped = true;
+        return false;
+    }
     return in->rep ? repeat(&s, one, NULL) : one(&s);
 }
 

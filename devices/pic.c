@@ -21,9 +21,9 @@
 #define OCW3_ESMM  0x40
 #define POLL_VALID 0x80
 
-#define CASCADE        2
-#define SPURIOUS       7
-#define ELCR_FIXED_LOW 0x07  /* IRQ 0, 1, 2 are always edge-triggered ... */
+#define CASCADE         2
+#define SPURIOUS        7
+#define ELCR_FIXED_LOW  0x07 /* IRQ 0, 1, 2 are always edge-triggered ... */
 #define ELCR_FIXED_HIGH 0x21 /* ... and IRQ 8 and 13 */
 
 /* OCW2 D7:5 */

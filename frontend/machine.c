@@ -82,66 +82,65 @@ static void end(struct machine *m, int status, bool is_guest, const char *reason
 
 /* --- last words: the guest's state when it reset itself, for --no-reboot --- */
 
-#define CODE_BEFORE 32 /* bytes before CS:RIP that are disassembled */
-#define CODE_AFTER  16
-#define INSN_MAX    15
+#define CODE_BEFORE  64 /* bytes before CS:RIP that are looked at */
+#define CODE_AFTER   16
+#define INSNS_BEFORE 8  /* instructions before it that are shown */
 
-/* x86 code cannot be read backwards: start at the earliest place from which the instructions meet CS:RIP. */
-static unsigned find_start(const uint8_t *code, unsigned len, unsigned target, uint64_t rip, unsigned code_size)
+/* x86 code cannot be read backwards: of the places from which instructions meet CS:RIP take the earliest.  The first few
+ * may be wrong, but decoding falls into step soon; so only the last INSNS_BEFORE of them are kept in starts. */
+static unsigned find_starts(const uint8_t *code, unsigned target, unsigned code_size, uint8_t starts[CODE_BEFORE])
 {
     char text[128];
 
-    for (unsigned start = 0; start < target; start++) {
-        unsigned at = start;
+    for (unsigned first = 0; first < target; first++) {
+        unsigned at = first, count = 0, n;
 
-        while (at < target) {
-            unsigned n = disasm(text, sizeof(text), code + at, len - at, rip - target + at, code_size);
-
-            if (!n)
-                break;
+        while (at < target && (n = disasm(text, sizeof(text), code + at, target - at, 0, code_size))) {
+            starts[count++] = (uint8_t)at;
             at += n;
         }
-        if (at == target)
-            return start;
+        if (at != target)
+            continue;
+        if (count > INSNS_BEFORE)
+            memmove(starts, starts + count - INSNS_BEFORE, INSNS_BEFORE);
+        return count > INSNS_BEFORE ? INSNS_BEFORE : count;
     }
-    return target;
+    return 0;
+}
+
+static void print_insn(const struct cpu *cpu, FILE *out, const char *mark, uint64_t rip, const uint8_t *bytes,
+                       unsigned avail, unsigned code_size)
+{
+    char text[128], hex[2 * CODE_AFTER + 1] = "";
+    unsigned n = disasm(text, sizeof(text), bytes, avail, rip, code_size);
+
+    for (unsigned i = 0; i < (n ? n : 1) && i < CODE_AFTER; i++)
+        snprintf(hex + 2 * i, 3, "%02x", bytes[i]);
+    fprintf(out, "%s %04x:%08llx  %-20s  %s\n", mark, cpu->seg[SEG_CS].sel, (unsigned long long)rip, hex, text);
 }
 
 static void print_code(struct machine *m, FILE *out)
 {
     struct cpu *cpu = m->cpu;
     unsigned code_size = cpu->mode & MODE_CS64 ? 8 : cpu->mode & MODE_CS32 ? 4 : 2;
-    uint64_t before = cpu->rip < CODE_BEFORE ? cpu->rip : CODE_BEFORE;
-    uint8_t code[CODE_BEFORE + CODE_AFTER];
-    gla_t gla = cpu->seg[SEG_CS].base + cpu->rip - before;
-    unsigned len, at, n;
-    char text[128];
+    unsigned before = cpu->rip < CODE_BEFORE ? (unsigned)cpu->rip : CODE_BEFORE, len, count;
+    gla_t gla = cpu->seg[SEG_CS].base + cpu->rip;
+    uint8_t code[CODE_BEFORE + CODE_AFTER], starts[CODE_BEFORE];
 
     if (!(cpu->mode & MODE_CS64))
         gla = (uint32_t)gla;
-    len = cpu_peek(cpu, gla, code, (unsigned)before + CODE_AFTER);
-    if (len <= before) { /* the page before is not there, or this one is not */
-        gla += before;
-        before = 0;
-        len = cpu_peek(cpu, gla, code, CODE_AFTER);
-    }
+    if (gla < before || cpu_peek(cpu, gla - before, code, before) != before)
+        before = 0; /* the page before is not there */
+    len = cpu_peek(cpu, gla, code + before, CODE_AFTER);
     if (!len) {
-        fprintf(out, "  (no instruction can be read at CS:RIP)\n");
+        fprintf(out, "   %04x:%08llx  (nothing can be read here)\n", cpu->seg[SEG_CS].sel,
+                (unsigned long long)cpu->rip);
         return;
     }
-    for (at = find_start(code, len, (unsigned)before, cpu->rip, code_size); at < len; at += n) {
-        uint64_t rip = cpu->rip - before + at;
-
-        n = disasm(text, sizeof(text), code + at, len - at, rip, code_size);
-        if (at > before && (!n || len - at < INSN_MAX))
-            break;
-        fprintf(out, "%s %04x:%08llx  ", at == before ? "=>" : "  ", cpu->seg[SEG_CS].sel, (unsigned long long)rip);
-        for (unsigned i = 0; i < (n ? n : 1); i++)
-            fprintf(out, "%02x", code[at + i]);
-        fprintf(out, "%*s%s\n", n < 11 ? 2 * (11 - (int)(n ? n : 1)) : 1, "", text);
-        if (!n)
-            n = 1;
-    }
+    count = find_starts(code, before, code_size, starts);
+    for (unsigned i = 0; i < count; i++)
+        print_insn(cpu, out, "  ", cpu->rip - before + starts[i], code + starts[i], before - starts[i], code_size);
+    print_insn(cpu, out, "=>", cpu->rip, code + before, len, code_size);
 }
 
 static char *take_last_words(struct machine *m, const char *cause)

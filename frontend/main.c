@@ -234,7 +234,7 @@ static int run(const struct options *options)
 
     log_mask = options->log_mask;
     if (options->screenshot && screenshot_check_name(options->screenshot, why) < 0) {
-        log_error("--screenshot: %s", why);
+        log_error("%s", why);
         return EXIT_USAGE;
     }
     p.loop = loop_create();

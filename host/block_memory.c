@@ -30,12 +30,9 @@ static void memory_read(void *opaque, uint64_t offset, void *buf, uint32_t len, 
 
 static void memory_write(void *opaque, uint64_t offset, const void *buf, uint32_t len, block_done_fn *done, void *o)
 {
-    submit(opaque, &(struct block_request){.op = BLOCK_OP_WRITE,
-                                           .offset = offset,
-                                           .buf = (void *)buf,
-                                           .len = len,
-                                           .done = done,
-                                           .done_opaque = o});
+    submit(opaque,
+           &(struct block_request){
+               .op = BLOCK_OP_WRITE, .offset = offset, .buf = (void *)buf, .len = len, .done = done, .done_opaque = o});
 }
 
 static void memory_flush(void *opaque, block_done_fn *done, void *o)

@@ -31,8 +31,8 @@ struct raw {
     struct block block;
     struct block_pending pending;
     int fd;
-    uint64_t file_bytes; /* at opening; block.size_bytes is this rounded up to sectors */
-    int overlay_fd;      /* -1: no snapshot */
+    uint64_t file_bytes;  /* at opening; block.size_bytes is this rounded up to sectors */
+    int overlay_fd;       /* -1: no snapshot */
     uint8_t *overlay_has; /* bit per cluster */
     pthread_t worker;
     bool has_worker;
@@ -236,12 +236,9 @@ static void raw_read(void *opaque, uint64_t offset, void *buf, uint32_t len, blo
 
 static void raw_write(void *opaque, uint64_t offset, const void *buf, uint32_t len, block_done_fn *done, void *o)
 {
-    submit(opaque, &(struct block_request){.op = BLOCK_OP_WRITE,
-                                           .offset = offset,
-                                           .buf = (void *)buf,
-                                           .len = len,
-                                           .done = done,
-                                           .done_opaque = o});
+    submit(opaque,
+           &(struct block_request){
+               .op = BLOCK_OP_WRITE, .offset = offset, .buf = (void *)buf, .len = len, .done = done, .done_opaque = o});
 }
 
 static void raw_flush(void *opaque, block_done_fn *done, void *o)

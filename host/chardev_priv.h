@@ -26,10 +26,10 @@ struct char_input {
 
 void char_input_init(struct char_input *in, struct chardev *dev, struct mailbox *mail, void (*resume)(void *opaque),
                      void *opaque);
-void char_input_destroy(struct char_input *in);                             /* nobody may put any more */
-size_t char_input_room(struct char_input *in);                              /* any thread; 0 pauses */
-void char_input_put(struct char_input *in, const uint8_t *buf, size_t n);   /* any thread; what has no room is lost */
-void char_input_deliver(struct char_input *in);                             /* machine thread */
+void char_input_destroy(struct char_input *in);                           /* nobody may put any more */
+size_t char_input_room(struct char_input *in);                            /* any thread; 0 pauses */
+void char_input_put(struct char_input *in, const uint8_t *buf, size_t n); /* any thread; what has no room is lost */
+void char_input_deliver(struct char_input *in);                           /* machine thread */
 
 /* Output through a thread of its own, so that a slow reader never stops the machine. */
 struct char_output {

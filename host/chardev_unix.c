@@ -189,8 +189,7 @@ static int open_listener(const struct sockaddr_un *address, const char **why)
     return -err;
 }
 
-int chardev_open_unix(const char *path, struct loop *loop, struct mailbox *mail, struct chardev **out,
-                      const char **why)
+int chardev_open_unix(const char *path, struct loop *loop, struct mailbox *mail, struct chardev **out, const char **why)
 {
     struct unix_port *u = calloc(1, sizeof *u);
     int err = -ENOMEM;

@@ -38,7 +38,7 @@ struct loop {
     struct watch *watches;
     uint64_t next_serial;
     int running_fd;   /* whose callback is being run, -1: none */
-    pthread_t thread;        /* in loop_run() */
+    pthread_t thread; /* in loop_run() */
     struct {
         uint64_t deadline_ns; /* CLOCK_MONOTONIC */
         loop_timer_fn *fn;

@@ -222,7 +222,7 @@ static void fill_result(const struct walk *w, unsigned access, struct paging_res
         .levels = w->level_count,
     };
     if (~a20_mask & (((uint64_t)1 << w->page_shift) - 1))
-        r->page_shift = GUEST_PAGE_SHIFT; /* a masked A20 folds the large page: only 4 KiB of it are contiguous for sure */
+        r->page_shift = GUEST_PAGE_SHIFT; /* a masked A20 folds the large page: 4 KiB of it are one piece for sure */
     for (unsigned i = 0; i < w->level_count; i++)
         r->table_gpa[i] = w->levels[i].gpa & ~(gpa_t)GUEST_PAGE_MASK;
 }

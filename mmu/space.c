@@ -29,8 +29,8 @@ struct range {
 struct space {
     uint64_t size;
     struct guestmem *mem;
-    uint8_t *view;       /* of mem, NULL in a port space */
-    uint8_t *code_flags; /* of mem */
+    uint8_t *view;        /* of mem, NULL in a port space */
+    uint8_t *code_flags;  /* of mem */
     struct range *ranges; /* sorted by base, never overlapping */
     size_t count, capacity;
     size_t last_hit;
@@ -193,7 +193,8 @@ static bool cut(struct space *s, size_t i, uint64_t base, uint64_t last)
 {
     struct range *r = &s->ranges[i];
     uint64_t r_last = r->base + (r->len - 1);
-    bool keeps_front = r->base < base, keeps_back = r_last > last;
+    bool keeps_front = r->base < base;
+    bool keeps_back = r_last > last;
 
     if (keeps_front && keeps_back) {
         struct range back = *r;

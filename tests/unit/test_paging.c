@@ -361,7 +361,7 @@ static void pdptes_are_loaded_and_checked(void **state)
     set64(f, ROOT + 0x20, 3, P | W);
     assert_false(paging_load_pdptes(f->space, ROOT + 0x20, UINT64_MAX, 36, pdpte));
     assert_int_equal(pdpte[3], 8 << 12 | P | 8 | 16 | 0xe00); /* kept */
-    set64(f, ROOT + 0x20, 3, W | XD); /* not present: not checked */
+    set64(f, ROOT + 0x20, 3, W | XD);                         /* not present: not checked */
     assert_true(paging_load_pdptes(f->space, ROOT + 0x20, UINT64_MAX, 36, pdpte));
     set64(f, ROOT + 0x20, 0, P | 1ull << 36);
     assert_false(paging_load_pdptes(f->space, ROOT + 0x20, UINT64_MAX, 36, pdpte));
@@ -455,7 +455,7 @@ static void tables_in_rom_and_holes_do_no_harm(void **state)
     space_map_mem(f->space, TABLE, 4096, TABLE, TABLE, SPACE_R);
     expect_gpa(f, 0x803000, ACCESS_WRITE, 0x123000);
     assert_int_equal(space_read(f->space, TABLE + 12, 4), 0x123000 | P | W); /* ROM: no A, no D */
-    f->regs.cr3 = 0xfff00000; /* a hole: every entry all ones */
+    f->regs.cr3 = 0xfff00000;                                                /* a hole: every entry all ones */
     expect_gpa(f, 0x803123, ACCESS_READ, 0xfffff123);
     f->regs.cr4 = CR4_PSE;
     expect_fault(f, 0x803123, ACCESS_READ, PF_P | PF_RSVD);
