@@ -129,6 +129,16 @@ static struct block *lookup(struct bt *bt, uint32_t guest_rip)
     return b;
 }
 
+/* NULL: the instruction at guest_rip (= cpu->rip) was interpreted, or must be looked up again. */
+static struct block *lookup_or_step(struct bt *bt, uint32_t guest_rip)
+{
+    struct block *b = lookup(bt, guest_rip);
+
+    if (!b && bt->ctx)
+        cpu_step(bt->cpu);
+    return b;
+}
+
 static void patch_rel32(struct bt *bt, uint32_t end, uint32_t target)
 {
     int32_t rel = (int32_t)(target - end);
@@ -172,7 +182,7 @@ static const uint8_t *on_chain(struct bt *bt)
     bt->cpu->rip = site->target_rip;
     if (bt->lockstep)
         return NULL;
-    b = lookup(bt, site->target_rip);
+    b = lookup_or_step(bt, site->target_rip);
     if (!b)
         return NULL;
     if (bt->stats.cache_flushes == generation && bt->ctx == c)
@@ -345,6 +355,16 @@ static bool needs_interpreter(const struct cpu *cpu)
     return cpu->has_shadow || (cpu->mode & (MODE_TF | MODE_DEBUG | MODE_CS64)) != 0 || (cpu->eflags & EFLAGS_RF);
 }
 
+/* A kick that crossed the machine thread's clearing of exit_request may leave poll NULL alone. */
+static void rearm_poll(struct cpu *cpu)
+{
+    if (atomic_load(&cpu->exit_request))
+        return;
+    atomic_store(&cpu->poll, &cpu->poll_word);
+    if (atomic_load(&cpu->exit_request))
+        atomic_store(&cpu->poll, NULL);
+}
+
 static void run_block(struct bt *bt)
 {
     struct cpu *cpu = bt->cpu;
@@ -353,12 +373,9 @@ static void run_block(struct bt *bt)
     struct block *b = NULL;
 
     if (pc == bt->stub_miss) {
-        b = lookup(bt, rip);
-        if (!b) {
-            if (bt->ctx)
-                cpu_step(cpu);
+        b = lookup_or_step(bt, rip);
+        if (!b)
             return;
-        }
         pc = bt->codemem.exec + b->direct;
     }
     if (bt->lockstep) {
@@ -386,9 +403,10 @@ static void run_block(struct bt *bt)
             continue;
         case EXIT_POLL:
             bt->stats.polls++;
+            rearm_poll(cpu);
             break;
         case EXIT_LOOKUP:
-            if (!bt->lockstep && (b = lookup(bt, (uint32_t)cpu->rip)) != NULL)
+            if (!bt->lockstep && (b = lookup_or_step(bt, (uint32_t)cpu->rip)) != NULL)
                 pc = bt->codemem.exec + b->direct;
             break;
         }

@@ -1,7 +1,7 @@
 /* The code cache: blocks, how they are found by guest address and by host address, how they die, and the jump tables of the
  * contexts that lead to them.
  *
- * A dead block's entries are overwritten by a jump to the dispatcher, so nothing that leads to it need be known.  Host memory
+ * A dead block's entry is overwritten by a jump through the jump table, so nothing that leads to it need be known.  Host memory
  * is not reused until the cache is full: then everything is dropped at once. */
 #include "bt/priv.h"
 
@@ -124,14 +124,17 @@ const struct recover *tcache_recover(const struct bt *bt, const struct block *b,
     return &r[lo];
 }
 
-/* mov dword [cpu->rip], guest_rip; jmp stub_lookup */
-static void overwrite_entry(struct bt *bt, uint32_t off, uint32_t guest_rip)
+/* Direct entry: mov r8d, guest_rip; jmp stub_indirect, so that chained jumps that still lead here find the block's successor
+ * by the jump table.  Indirect entry: jmp stub_miss, so that jump tables forget it. */
+static void overwrite_entries(struct bt *bt, const struct block *b)
 {
     struct emit e = bt->e;
 
-    e.p = bt->codemem.write + off;
-    emit_store_imm(&e, CPU_FIELD(rip), guest_rip, 4);
-    emit_jmp(&e, bt->stub_lookup);
+    e.p = bt->codemem.write + b->indirect;
+    emit_jmp(&e, bt->stub_miss);
+    e.p = bt->codemem.write + b->direct;
+    emit_mov_ri32(&e, H_R8, b->guest_rip);
+    emit_jmp(&e, bt->stub_indirect);
 }
 
 static struct block **next_in_frame(struct block *b, uint64_t frame)
@@ -165,7 +168,7 @@ void tcache_kill(struct bt *bt, struct block *b)
     if (b->second_frame && b->second_frame - 1 != b->code >> 12)
         unlink_frame(bt, b, b->second_frame - 1);
     b->is_dead = true;
-    overwrite_entry(bt, b->direct, b->guest_rip);
+    overwrite_entries(bt, b);
     bt->stats.dead_blocks++;
     bt_reset_return_stack(bt);
 }

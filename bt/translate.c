@@ -217,10 +217,10 @@ static void emit_second_page_guard(struct xlat *x)
     emit_mov_rr64(e, H_RCX, H_R9);
 }
 
-/* A dead block's direct entry is overwritten with 16 bytes: they must be its own. */
+/* A dead block's direct entry is overwritten with 11 bytes: they must be its own. */
 static void pad_entry(struct xlat *x, const uint8_t *direct_write)
 {
-    while (!emit_is_full(x->e) && x->e->p - direct_write < 24)
+    while (!emit_is_full(x->e) && x->e->p - direct_write < 11)
         emit_u8(x->e, 0xcc);
 }
 

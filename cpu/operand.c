@@ -122,13 +122,10 @@ uint64_t insn_ea(const struct cpu *cpu, const struct insn *in)
     }
 }
 
-unsigned operand_size(const struct insn *in, unsigned n)
+/* The rare widths. */
+static unsigned odd_size(const struct insn *in, unsigned width)
 {
-    unsigned width = kinds[in->desc->operands[n & 3]].width;
-
     switch (width) {
-    case W_V:
-        return in->opsize;
     case W_Z:
         return in->opsize == 8 ? 4 : in->opsize;
     case W_Y:
@@ -143,11 +140,21 @@ unsigned operand_size(const struct insn *in, unsigned n)
         return in->code_size == 8 ? 10 : 6;
     case W_V_OR_2:
         return in->is_mem ? 2 : in->opsize;
-    case W_4_OR_2:
+    default: /* W_4_OR_2 */
         return in->is_mem ? 2 : 4;
-    default:
-        return width;
     }
+}
+
+static inline unsigned kind_size(const struct insn *in, struct kind k)
+{
+    if (k.width == W_V)
+        return in->opsize;
+    return k.width < W_V ? k.width : odd_size(in, k.width);
+}
+
+unsigned operand_size(const struct insn *in, unsigned n)
+{
+    return kind_size(in, kinds[in->desc->operands[n & 3]]);
 }
 
 static uint64_t truncate(uint64_t value, unsigned size)
@@ -155,8 +162,8 @@ static uint64_t truncate(uint64_t value, unsigned size)
     return size >= 8 ? value : value & ((1ull << size * 8) - 1);
 }
 
-/* Which general register operand n is, or -1 if it is none. */
-static int operand_register(const struct insn *in, unsigned place)
+/* Which general register an operand is, or -1 if it is none. */
+static inline int operand_register(const struct insn *in, unsigned place)
 {
     switch (place) {
     case AT_RM:
@@ -179,7 +186,8 @@ static int operand_register(const struct insn *in, unsigned place)
 
 bool operand_read(struct cpu *cpu, const struct insn *in, unsigned n, uint64_t *value)
 {
-    unsigned place = kinds[in->desc->operands[n & 3]].place, size = operand_size(in, n);
+    struct kind kind = kinds[in->desc->operands[n & 3]];
+    unsigned place = kind.place, size = kind_size(in, kind);
     int reg;
 
     if ((place == AT_RM && in->is_mem) || place == AT_MOFFS)
@@ -196,16 +204,17 @@ bool operand_read(struct cpu *cpu, const struct insn *in, unsigned n, uint64_t *
 
 bool operand_read_rmw(struct cpu *cpu, const struct insn *in, unsigned n, uint64_t *value)
 {
-    unsigned place = kinds[in->desc->operands[n & 3]].place;
+    struct kind kind = kinds[in->desc->operands[n & 3]];
 
-    if ((place == AT_RM && in->is_mem) || place == AT_MOFFS)
-        return mem_read_rmw(cpu, in->seg, insn_ea(cpu, in), operand_size(in, n), value);
+    if ((kind.place == AT_RM && in->is_mem) || kind.place == AT_MOFFS)
+        return mem_read_rmw(cpu, in->seg, insn_ea(cpu, in), kind_size(in, kind), value);
     return operand_read(cpu, in, n, value);
 }
 
 bool operand_write(struct cpu *cpu, const struct insn *in, unsigned n, uint64_t value)
 {
-    unsigned place = kinds[in->desc->operands[n & 3]].place, size = operand_size(in, n);
+    struct kind kind = kinds[in->desc->operands[n & 3]];
+    unsigned place = kind.place, size = kind_size(in, kind);
     int reg;
 
     if ((place == AT_RM && in->is_mem) || place == AT_MOFFS)

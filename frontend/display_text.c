@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 #include "host/chardev.h"
 #include "host/util.h"
@@ -28,6 +29,8 @@ struct display_text {
     unsigned unchanged_frames;
     unsigned cols, rows; /* shown now; 0: nothing yet, or a graphics mode */
     struct vga_geometry graphics;
+    unsigned term_cols, term_rows;
+    unsigned top; /* first guest row that is shown: a small terminal follows the cursor */
     unsigned cursor_col, cursor_row;
     bool is_cursor_shown;
     struct vga_text_view view;
@@ -120,18 +123,35 @@ static void put_attribute(struct display_text *d, uint8_t attribute)
         is_blinking ? ";5" : "");
 }
 
+static void read_terminal_size(struct display_text *d)
+{
+    struct winsize size = {0};
+
+    ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
+    d->term_cols = size.ws_col ? size.ws_col : VGA_TEXT_MAX_COLS;
+    d->term_rows = size.ws_row ? size.ws_row : VGA_TEXT_MAX_ROWS;
+}
+
+/* True if row and column of the guest are in the terminal; *line is where. */
+static bool is_on_terminal(const struct display_text *d, unsigned row, unsigned col, unsigned *line)
+{
+    *line = row - d->top + 1;
+    return row >= d->top && row < d->top + d->term_rows && col < d->term_cols;
+}
+
 static bool draw_cells(struct display_text *d)
 {
-    unsigned count = d->view.cols * d->view.rows, at_cell = UINT32_MAX;
+    unsigned count = d->view.cols * d->view.rows, at_cell = UINT32_MAX, line;
     int attribute = -1;
 
     for (unsigned i = 0; i < count; i++) {
         uint16_t cell = d->view.cells[i];
+        unsigned row = i / d->view.cols, col = i % d->view.cols;
 
-        if (d->shown[i] == cell)
+        if (d->shown[i] == cell || !is_on_terminal(d, row, col, &line))
             continue;
-        if (at_cell != i || i % d->view.cols == 0)
-            put(d, "\033[%u;%uH", i / d->view.cols + 1, i % d->view.cols + 1);
+        if (at_cell != i || col == 0)
+            put(d, "\033[%u;%uH", line, col + 1);
         if (attribute != cell >> 8) {
             attribute = cell >> 8;
             put_attribute(d, (uint8_t)attribute);
@@ -148,22 +168,41 @@ static bool draw_cells(struct display_text *d)
 static bool draw_cursor(struct display_text *d, bool has_moved)
 {
     const struct vga_text_view *v = &d->view;
+    unsigned line;
+    bool is_visible = v->is_cursor_visible && is_on_terminal(d, v->cursor_row, v->cursor_col, &line);
 
-    if (!has_moved && v->is_cursor_visible == d->is_cursor_shown && v->cursor_col == d->cursor_col &&
+    if (!has_moved && is_visible == d->is_cursor_shown && v->cursor_col == d->cursor_col &&
         v->cursor_row == d->cursor_row)
         return false;
-    put(d, "\033[%u;%uH\033[?25%c", v->cursor_row + 1, v->cursor_col + 1, v->is_cursor_visible ? 'h' : 'l');
-    d->is_cursor_shown = v->is_cursor_visible;
+    if (is_visible)
+        put(d, "\033[%u;%uH\033[?25h", line, v->cursor_col + 1);
+    else
+        put(d, "\033[?25l");
+    d->is_cursor_shown = is_visible;
     d->cursor_col = v->cursor_col;
     d->cursor_row = v->cursor_row;
     return true;
 }
 
+/* Where a terminal with fewer rows than the guest starts. */
+static unsigned choose_top(const struct display_text *d)
+{
+    const struct vga_text_view *v = &d->view;
+
+    if (v->rows <= d->term_rows || !v->is_cursor_visible || v->cursor_row < d->term_rows)
+        return 0;
+    return v->cursor_row - d->term_rows + 1;
+}
+
 static bool draw_text(struct display_text *d)
 {
+    unsigned term_cols = d->term_cols, term_rows = d->term_rows, top = d->top;
     bool has_changed;
 
-    if (d->view.cols != d->cols || d->view.rows != d->rows) {
+    read_terminal_size(d);
+    d->top = choose_top(d);
+    if (d->view.cols != d->cols || d->view.rows != d->rows || term_cols != d->term_cols ||
+        term_rows != d->term_rows || top != d->top) {
         d->cols = d->view.cols;
         d->rows = d->view.rows;
         for (unsigned i = 0; i < ARRAY_SIZE(d->shown); i++)
@@ -277,7 +316,7 @@ void display_text_destroy(struct display_text *d)
         return;
     timer_disarm(&d->timer);
     draw(d);
-    put(d, "\033[0m\033[?25h\033[%u;1H\r\n", d->rows ? d->rows : 1);
+    put(d, "\033[0m\033[?25h\033[%u;1H\r\n", d->rows < d->term_rows ? d->rows + 1 : d->term_rows);
     flush(d);
     tty_raw_leave();
     free(d->out);

@@ -41,7 +41,7 @@ struct machine {
     struct bt *bt;
     pthread_t thread;
     bool is_started, is_paused, is_ending;
-    bool is_reset_wanted;
+    bool is_reset_wanted, is_reset_by_guest;
     bool is_in_engine;
     int status;
     char *last_words; /* what --no-reboot prints: taken when the reset was asked for */
@@ -173,7 +173,7 @@ static void board_reset(void *opaque, const char *cause)
             m->last_words = take_last_words(m, cause);
         end(m, EXIT_RESET, true, "guest-reset");
     }
-    m->is_reset_wanted = true;
+    m->is_reset_wanted = m->is_reset_by_guest = true;
     cpu_kick(m->cpu);
 }
 
@@ -242,7 +242,8 @@ static void do_reset(struct machine *m)
 {
     m->is_reset_wanted = false;
     pc_reset(m->pc);
-    tell(m, "RESET", "{\"guest\": true, \"reason\": \"guest-reset\"}");
+    tell(m, "RESET", m->is_reset_by_guest ? "{\"guest\": true, \"reason\": \"guest-reset\"}"
+                                          : "{\"guest\": false, \"reason\": \"host-reset\"}");
 }
 
 static void run_turn(struct machine *m)
@@ -505,6 +506,7 @@ bool machine_is_paused(const struct machine *m)
 void machine_reset(struct machine *m)
 {
     m->is_reset_wanted = true;
+    m->is_reset_by_guest = false;
     cpu_kick(m->cpu);
 }
 

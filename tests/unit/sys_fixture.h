@@ -180,6 +180,7 @@ static inline void enter_protected(struct fixture *f)
         put64(f, IDT + v * 8, gate(S_CODE0, handler(v), 14, v >= 0x80 ? 3 : 0, 0));
     put32(f, TSS + 4, STACK0);
     put32(f, TSS + 8, S_DATA0);
+    space_write(f->mem, TSS + 102, 2, 0x68); /* no I/O bitmap */
     cpu->gdtr = (struct desc_table){GDT, GDT_BYTES - 1};
     cpu->idtr = (struct desc_table){IDT, 0x7ff};
     cpu->tr = (struct segment){.base = TSS, .limit = 0x67, .sel = S_TSS, .attr = 0x8b};

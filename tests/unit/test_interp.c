@@ -144,7 +144,6 @@ static void port_access_obeys_iopl_and_bitmap(void **state)
     /* bitmap at 68h: port 80h is bit 0 of byte 10h */
     f->cpu->eflags &= ~EFLAGS_IOPL;
     f->cpu->tr.limit = 0x88;
-    space_write(f->mem, TSS + 102, 2, 0x68);
     PUT(f, TSS + 0x68 + 0x10, 0xfe, 0xff);
     enter_ring(f, 3);
     steps(f, 1);
