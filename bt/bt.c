@@ -139,27 +139,20 @@ static struct block *lookup_or_step(struct bt *bt, uint32_t guest_rip)
     return b;
 }
 
-static void patch_rel32(struct bt *bt, uint32_t end, uint32_t target)
-{
-    int32_t rel = (int32_t)(target - end);
-
-    memcpy(bt->codemem.write + end - 4, &rel, 4);
-}
-
 static void chain(struct bt *bt, const struct chain_site *site, const struct block *b)
 {
-    static const uint8_t nop5[] = {0x0f, 0x1f, 0x44, 0x00, 0x00};
+    uint32_t end = site->jump_end & ~CHAIN_CROSSES_PAGE;
+    const uint8_t *to = bt->codemem.exec + b->direct;
+    int32_t rel;
 
-    bt->stats.chains++;
-    if (!site->guard_imm) {
-        patch_rel32(bt, site->jump_end, b->direct);
-        return;
+    if (site->jump_end & CHAIN_CROSSES_PAGE) {
+        if (bt->e.end - bt->e.p < BLOCK_ROOM)
+            return;
+        to = xlat_emit_guard(bt, bt->ctx, b);
     }
-    uint32_t imm = 0u - bt->ctx->w->code[(uint32_t)(b->guest_rip + b->cs_base) >> 12];
-
-    memcpy(bt->codemem.write + site->guard_imm, &imm, 4);
-    patch_rel32(bt, site->final_end, b->direct);
-    memcpy(bt->codemem.write + site->jump_end - 5, nop5, 5);
+    rel = (int32_t)(to - (bt->codemem.exec + end));
+    memcpy(bt->codemem.write + end - 4, &rel, 4);
+    bt->stats.chains++;
 }
 
 /* --- exits --- */
@@ -534,10 +527,11 @@ struct bt *bt_create(struct cpu *cpu, const struct bt_options *opt, const char *
     __builtin_cpu_init();
     bt->has_bmi2 = __builtin_cpu_supports("bmi2");
     bt->n_frames = guestmem_size(cpu->board.guestmem) >> 12;
+    bt->hash = calloc(1u << BLOCK_HASH_BITS, sizeof(*bt->hash));
     bt->frame_kills = calloc(bt->n_frames + 1, 1);
     bt->frame_blocks = calloc(bt->n_frames + 1, sizeof(*bt->frame_blocks));
     error = codemem_create(&bt->codemem, opt->cache_bytes ? opt->cache_bytes : DEFAULT_CACHE_BYTES);
-    if (error || !bt->frame_blocks || !bt->frame_kills) {
+    if (error || !bt->frame_blocks || !bt->frame_kills || !bt->hash) {
         *why = error ? "cannot map the code cache (does the host forbid executable memfds?)" : "out of memory";
         goto out_free;
     }
@@ -573,6 +567,7 @@ out_codemem:
 out_free:
     free(bt->frame_blocks);
     free(bt->frame_kills);
+    free(bt->hash);
     free(bt);
     return NULL;
 }
@@ -592,6 +587,7 @@ void bt_destroy(struct bt *bt)
     free(bt->recover);
     free(bt->frame_blocks);
     free(bt->frame_kills);
+    free(bt->hash);
     free(bt);
 }
 

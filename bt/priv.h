@@ -22,6 +22,7 @@
 #define JUMP_TABLE_ENTRIES 65536u /* indexed by the low 16 bits of EIP: one movzx, flag-neutral */
 #define RETURN_STACK_BYTES (64 * 1024)
 #define BLOCK_MAX_INSNS 64
+#define BLOCK_HASH_BITS 19
 #define BLOCK_ROOM 16384 /* host bytes one block may take at most, exits included */
 
 /* Why translated code returned to the dispatcher. */
@@ -62,10 +63,9 @@ static inline struct bt_hot *hot_of(struct cpu *cpu)
 /* Data after "call stub_chain". */
 struct chain_site {
     uint32_t target_rip;
-    uint32_t jump_end;  /* cache offset just after the rel32 of the first jump: becomes a NOP when guarded */
-    uint32_t guard_imm; /* 0: same page; else offset of the imm32 to receive -(frame + 1) */
-    uint32_t final_end; /* guarded: offset just after the rel32 of the jump to the target */
+    uint32_t jump_end; /* cache offset just after the rel32 to patch; bit 31: the target is in another page */
 } __attribute__((packed));
+#define CHAIN_CROSSES_PAGE 0x80000000u
 
 /* Data after "call stub_callout". */
 struct callout_site {
@@ -134,7 +134,7 @@ struct bt {
     uint8_t *return_stack;
     int table_fd; /* memfd template of a jump table */
 
-    struct block *hash[1 << 16];
+    struct block **hash; /* BLOCK_HASH_SIZE chains */
     struct block **by_host; /* sorted by host offset */
     uint32_t n_blocks, cap_blocks;
     struct recover *recover;
@@ -180,6 +180,9 @@ bool site_note_fault(struct bt *bt, uint64_t code); /* true: from now on a call-
 
 /* translate.c: NULL if the first instruction cannot be fetched or decoded (let the interpreter fault). */
 struct block *translate_block(struct bt *bt, struct ctx *ctx, uint32_t guest_rip, uint64_t code, int64_t second_frame);
+
+/* xlat_flow.c: code that jumps to target if its page is still mapped to the same frame, else through the jump table. */
+const uint8_t *xlat_emit_guard(struct bt *bt, const struct ctx *ctx, const struct block *target);
 
 /* lockstep.c */
 struct lockstep *lockstep_create(struct bt *bt);

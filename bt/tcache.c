@@ -14,7 +14,7 @@ static unsigned block_hash(uint64_t code, uint32_t rip, uint32_t mode)
 {
     uint64_t h = (code ^ (uint64_t)rip << 7 ^ (uint64_t)mode << 29) * 0x9e3779b97f4a7c15ull;
 
-    return (unsigned)(h >> 48);
+    return (unsigned)(h >> (64 - BLOCK_HASH_BITS));
 }
 
 struct block *tcache_find(struct bt *bt, uint64_t code, const struct ctx *ctx, uint32_t guest_rip)
@@ -207,7 +207,7 @@ void tcache_flush(struct bt *bt)
         }
         free(b);
     }
-    memset(bt->hash, 0, sizeof(bt->hash));
+    memset(bt->hash, 0, sizeof(*bt->hash) << BLOCK_HASH_BITS);
     bt->n_blocks = 0;
     bt->n_recover = 0;
     bt->e.p = bt->codemem.write + bt->code_start;

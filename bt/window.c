@@ -12,6 +12,7 @@
 #define MAX_MAPS 40000     /* of vm.max_map_count's usual 65530 */
 #define CHUNK_PAGES 64     /* of physically contiguous memory mapped around a fault */
 #define AROUND_PAGES 8     /* neighbours looked at on each side for 4 KiB pages */
+#define PRUNE_EVERY 8       /* additions to the reverse map between looks for stale nodes */
 #define PTE_P 0x001u
 #define PTE_RW 0x002u
 #define PTE_US 0x004u
@@ -58,7 +59,7 @@ struct windows {
     uint32_t *rmap_head; /* per frame: node + 1 */
     uint64_t n_frames;
     struct rmap_node *nodes;
-    uint32_t n_nodes, cap_nodes, free_node;
+    uint32_t n_nodes, cap_nodes, free_node, n_adds;
     struct window_stats stats;
 };
 
@@ -92,7 +93,8 @@ static bool node_is_live(const struct windows *ws, const struct rmap_node *n, ui
     return ws->win[n->window]->page[n->page] >> 1 == frame + 1;
 }
 
-static void rmap_add(struct windows *ws, uint64_t frame, const struct window *w, uint32_t page)
+/* Free the nodes of frame's list that are no longer true. */
+static void rmap_prune(struct windows *ws, uint64_t frame)
 {
     uint32_t *link = &ws->rmap_head[frame];
     uint32_t id;
@@ -100,16 +102,27 @@ static void rmap_add(struct windows *ws, uint64_t frame, const struct window *w,
     while ((id = *link) != 0) {
         struct rmap_node *n = &ws->nodes[id - 1];
 
-        if (n->window == w->index && n->page == page)
-            return;
-        if (!node_is_live(ws, n, frame)) {
-            *link = n->next;
-            n->next = ws->free_node;
-            ws->free_node = id;
-        } else {
+        if (node_is_live(ws, n, frame)) {
             link = &n->next;
+            continue;
         }
+        if (ws->win[n->window]->noted[n->page] == frame + 1)
+            ws->win[n->window]->noted[n->page] = 0;
+        *link = n->next;
+        n->next = ws->free_node;
+        ws->free_node = id;
     }
+}
+
+static void rmap_add(struct windows *ws, uint64_t frame, struct window *w, uint32_t page)
+{
+    uint32_t id;
+
+    if (w->noted[page] == frame + 1)
+        return; /* its node is still there */
+    if (++ws->n_adds % PRUNE_EVERY == 0)
+        rmap_prune(ws, frame);
+    w->noted[page] = (uint32_t)frame + 1;
     if (ws->free_node) {
         id = ws->free_node;
         ws->free_node = ws->nodes[id - 1].next;
@@ -399,8 +412,9 @@ static struct window *window_alloc(struct windows *ws)
         if (w && base) {
             w->page = zeroed(WINDOW_PAGES * sizeof(*w->page));
             w->code = zeroed(WINDOW_PAGES * sizeof(*w->code));
+            w->noted = zeroed(WINDOW_PAGES * sizeof(*w->noted));
         }
-        if (w && base && w->page && w->code) {
+        if (w && base && w->page && w->code && w->noted) {
             /* 4 GiB-aligned, so that truncating a host address to 32 bits gives the linear address. */
             w->base = (uint8_t *)(((uintptr_t)base + WINDOW_BYTES - 1) & ~(uintptr_t)(WINDOW_BYTES - 1));
             w->index = ws->n_win;
@@ -685,6 +699,7 @@ void windows_destroy(struct windows *ws)
         munmap(w->base, WINDOW_BYTES + WINDOW_GUARD);
         munmap(w->page, WINDOW_PAGES * sizeof(*w->page));
         munmap(w->code, WINDOW_PAGES * sizeof(*w->code));
+        munmap(w->noted, WINDOW_PAGES * sizeof(*w->noted));
         free(w);
     }
     munmap(ws->rmap_head, ws->n_frames * sizeof(*ws->rmap_head) + 4096);

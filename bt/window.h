@@ -39,6 +39,7 @@ struct window {
     struct window_key key;
     /* private to window.c */
     uint32_t *page;     /* per linear page: 0, or (frame + 1) << 1 | writable */
+    uint32_t *noted;    /* per linear page: frame + 1 if the reverse map has a node for it there */
     uint64_t last_use, synced_epoch, maps;
     struct ptable *leaf[2048], *dir[4];
     uint16_t leaf_list[2048];

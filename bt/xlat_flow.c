@@ -45,39 +45,35 @@ void xlat_finish_exits(struct xlat *x)
 
     for (unsigned i = 0; i < x->n_exits; i++) {
         const struct xlat_exit *ex = &x->exits[i];
-        struct chain_site site = {.target_rip = ex->target};
+        struct chain_site site = {.target_rip = ex->target, .jump_end = (uint32_t)(ex->place - bt->codemem.write)};
 
+        if (!is_same_page(x, ex->target))
+            site.jump_end |= CHAIN_CROSSES_PAGE;
         emit_patch32(e, ex->place);
-        if (is_same_page(x, ex->target)) {
-            site.jump_end = (uint32_t)(ex->place - bt->codemem.write);
-            emit_call(e, bt->stub_chain);
-            emit_bytes(e, &site, sizeof(site));
-            continue;
-        }
-        /* Out of line: jmp to the chain stub at first, a NOP once chained; then the guard; then the target. */
-        uint32_t linear_page = (ex->target + x->cs_base) >> 12;
-        uint8_t *first = emit_near(e, CC_JMP);
-
-        emit_load(e, H_R8, HOT(code_map), 8);                            /* mov  r8, code_map          */
-        emit_load(e, H_R8, HMEM(H_R8, linear_page * 4), 4);              /* mov  r8d, [r8+page*4]      */
-        emit_mov_rr64(e, H_R9, H_RCX);                                   /* mov  r9, rcx               */
-        emit_lea32(e, H_RCX, HMEM(H_R8, 0x7fffffff));                    /* lea  ecx, [r8-(frame+1)]   */
-        site.guard_imm = (uint32_t)(e->p - 4 - bt->codemem.write);
-        uint8_t *ok = emit_short(e, CC_JECXZ);                           /* jecxz ok                   */
-        emit_mov_rr64(e, H_RCX, H_R9);
-        emit_mov_ri32(e, H_R8, ex->target);
-        emit_jmp(e, bt->stub_indirect);
-        emit_patch8(e, ok);
-        emit_mov_rr64(e, H_RCX, H_R9);                                   /* ok: mov rcx, r9            */
-        uint8_t *final = emit_near(e, CC_JMP);                           /* jmp  target                */
-
-        emit_patch32(e, first);
-        emit_patch32(e, final);
-        site.jump_end = (uint32_t)(first - bt->codemem.write);
-        site.final_end = (uint32_t)(final - bt->codemem.write);
         emit_call(e, bt->stub_chain);
         emit_bytes(e, &site, sizeof(site));
     }
+}
+
+/* A guard is emitted when its jump is first taken, at the end of the cache, on the way to the target. */
+const uint8_t *xlat_emit_guard(struct bt *bt, const struct ctx *ctx, const struct block *target)
+{
+    struct emit *e = &bt->e;
+    const uint8_t *guard = emit_here(e);
+    uint32_t page = (uint32_t)(target->guest_rip + target->cs_base) >> 12;
+
+    emit_load(e, H_R8, HOT(code_map), 8);                            /* mov  r8, code_map          */
+    emit_load(e, H_R8, HMEM(H_R8, page * 4), 4);                     /* mov  r8d, [r8+page*4]      */
+    emit_mov_rr64(e, H_R9, H_RCX);                                   /* mov  r9, rcx               */
+    emit_lea32(e, H_RCX, HMEM(H_R8, 0u - ctx->w->code[page]));       /* lea  ecx, [r8-(frame+1)]   */
+    uint8_t *ok = emit_short(e, CC_JECXZ);                           /* jecxz ok                   */
+    emit_mov_rr64(e, H_RCX, H_R9);
+    emit_mov_ri32(e, H_R8, target->guest_rip);
+    emit_jmp(e, bt->stub_indirect);
+    emit_patch8(e, ok);
+    emit_mov_rr64(e, H_RCX, H_R9);                                   /* ok: mov rcx, r9            */
+    emit_jmp(e, bt->codemem.exec + target->direct);                  /* jmp  target                */
+    return guard;
 }
 
 /* Target of a direct branch; false if it leaves the code segment (#GP by the interpreter). */

@@ -1,0 +1,91 @@
+#!/usr/bin/env python3
+"""Debian's kernels by direct boot: a shell that answers, a log without complaints QEMU does not cause too, a clean
+power-off, nearly all instructions translated.      usage: linux.py linux-686|linux-686-pae"""
+import json
+import re
+import sys
+
+from ringer import SHELL_PROMPT, Failure, Qemu, Ringer, give_away, guest, log, run_test, scratch
+
+COMPLAINTS = re.compile(
+    r"clocksource.*(unstable|skew|watchdog)|tsc.*(unstable|failed|skew)|spurious|nobody cared|lost interrupt|hda.*lost|"
+    r"\bata\d.*(error|exception|failed|timeout|slow|reset)|\bsr\d.*error|I/O error|DMA.*(timeout|disabled)|\bBUG\b|WARNING|Oops|"
+    r"IRQ.*disabled|irq.*disabled|timer.*not.*connected|IO-APIC.*timer|calibrat.*fail|PIT.*fail|hung task|soft lockup|"
+    r"rcu.*stall|i8042.*(fail|error|No controller)|rtc.*(fail|unable)|unexpected|[Cc]all [Tt]race|invalid|firmware bug|\[Firmware Bug\]",
+    re.I)
+
+# SeaBIOS always writes an MP table, and lists no processor in it if CPUID shows no local APIC.
+NO_APIC = re.compile(r"BIOS bug, MP table errors detected!")
+
+
+def complaints(dmesg):
+    """The lines with a complaint, without times and other numbers."""
+    lines = set()
+    for line in dmesg.splitlines():
+        line = re.sub(r"^\[ *[\d.]+\] ", "", line.strip())
+        if COMPLAINTS.search(line) and not NO_APIC.search(line):
+            lines.add(re.sub(r"0x[0-9a-f]+|\d+", "N", line))
+    return lines
+
+
+def shell_session(g, prompt_timeout):
+    g.wait_serial(r"GUEST-READY Linux \S+", prompt_timeout)
+    g.wait_serial(SHELL_PROMPT, 120)
+    g.command_output("PS1='[shell]# '; stty -echo; stty cols 200", prompt=r"\[shell\]# $")
+    ask = lambda line, timeout=60: g.command_output("echo; " + line, timeout, prompt=r"\[shell\]# $").strip()
+    # without echo, the first line end is the one that echo prints
+    answers = {
+        "arithmetic": ask("echo $((6 * 7))"),
+        "pipe": ask("seq 1 1000 | awk '{ s += $1 } END { print s }'"),
+        "hash": ask("seq 1 20000 | sha256sum"),
+        "processes": ask("i=0; while [ $i -lt 50 ]; do /bin/busybox true; i=$((i+1)); done; echo $i"),
+        "floating point": ask("awk 'BEGIN { x = 2; for (i = 0; i < 5; i++) x = x / 3 + sqrt(x); printf \"%.12f\\n\", x }'"),
+        "compression": ask("seq 1 50000 | gzip -9 | gzip -d | md5sum", 120),
+    }
+    dmesg = ask("dmesg")
+    return answers, dmesg
+
+
+EXPECTED = {
+    "arithmetic": "42",
+    "pipe": "500500",
+    "processes": "50",
+}
+
+
+def test(flavour):
+    kernel, initrd = guest(flavour + "/vmlinuz"), guest(flavour + "/initrd.gz")
+    append = "console=ttyS0 gend=shell"
+    disk = scratch("disk.img", b"\0" * (8 << 20))
+    stats = scratch("stats.json", b"")
+    with Ringer("--kernel", kernel, "--initrd", initrd, "--append", append, "--disk", disk, "--cdrom",
+                guest("ipxe/ipxe.iso"), "--stats=" + stats) as r:
+        answers, dmesg = shell_session(r, 300)
+        r.type("poweroff -f\n")
+        r.wait_exit(0, timeout=120)
+    give_away(disk)
+    with Qemu("-m", "128", "-kernel", kernel, "-initrd", initrd, "-append", append, "-drive", f"file={disk},format=raw",
+              "-cdrom", guest("ipxe/ipxe.iso")) as q:
+        expected, qemu_dmesg = shell_session(q, 600)
+    for name, answer in EXPECTED.items():
+        if expected[name] != answer:
+            raise Failure(f"QEMU's guest answers '{expected[name]}' to {name}: the test is wrong")
+    for name, answer in expected.items():
+        if answers[name] != answer:
+            raise Failure(f"{name}: the guest answers '{answers[name]}', under QEMU '{answer}'")
+    if "Linux version" not in dmesg or "Linux version" not in qemu_dmesg:
+        raise Failure("dmesg did not print the kernel's log")
+    new = complaints(dmesg) - complaints(qemu_dmesg)
+    if new:
+        raise Failure("complaints in dmesg that QEMU does not cause:\n  " + "\n  ".join(sorted(new)))
+    with open(stats) as f:
+        numbers = json.load(f)
+    share = numbers["instructions"]["translated_percent"]
+    log(f"{numbers['instructions']['total']} instructions, {share:.3f} % translated, "
+        f"{numbers['signals_per_million']:.2f} signals per million")
+    if share <= 99:
+        raise Failure(f"only {share:.3f} % of the instructions ran translated")
+
+
+if __name__ == "__main__":
+    run_test(lambda: test(sys.argv[1]))
