@@ -552,6 +552,8 @@ struct bt *bt_create(struct cpu *cpu, const struct bt_options *opt, const char *
     }
     if (opt->is_lockstep)
         bt->lockstep = lockstep_create(bt);
+    if (opt->want_perf_map)
+        perf_map_open(bt);
     fault_install();
     bt->fault_client = (struct fault_client){.fn = on_fault, .opaque = bt};
     cpu->mmu_hooks = (struct cpu_mmu_hooks){.flush_all = on_flush_all, .load_cr3 = on_load_cr3, .flush_page = on_flush_page,
@@ -580,6 +582,8 @@ void bt_destroy(struct bt *bt)
     tcache_flush(bt);
     lockstep_destroy(bt->lockstep);
     windows_destroy(bt->windows);
+    if (bt->perf_map)
+        fclose(bt->perf_map);
     munmap(bt->return_stack, RETURN_STACK_GUARD + RETURN_STACK_BYTES + 4096);
     close(bt->table_fd);
     codemem_destroy(&bt->codemem);

@@ -12,7 +12,7 @@ struct bt_options {
     uint64_t cache_bytes; /* code cache size; 0: default */
     bool is_lockstep;     /* run every block on the interpreter too and compare; mismatch: report, exit status 70 */
     bool want_counts;     /* count instructions in translated code (--stats) */
-    uint64_t disable;     /* bits of enum bt_feature switched off, to measure or debug */
+    bool want_perf_map;   /* write /tmp/perf-<pid>.map for Linux perf */
 };
 
 /* Installs cpu->mmu_hooks and a guestmem watch.  NULL with *why if the host cannot do it (no memory, no BMI…). */

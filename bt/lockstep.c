@@ -102,24 +102,6 @@ static bool is_rep_string(const struct insn *in)
     return in->rep && (in->desc->attr & ATTR_REP);
 }
 
-/* The block's bytes, also when it spans two pages. */
-static unsigned block_bytes(const struct bt *bt, const struct block *b, uint32_t rip, uint8_t *buf)
-{
-    unsigned off = rip - b->guest_rip, avail = b->guest_len - off, n = avail < 15 ? avail : 15;
-    const uint8_t *view = guestmem_view(bt->cpu->board.guestmem);
-
-    if (rip - b->guest_rip >= b->guest_len)
-        return 0;
-    for (unsigned i = 0; i < n; i++) {
-        uint64_t at = b->code + off + i;
-
-        if (b->second_frame && at >> 12 != b->code >> 12)
-            at = (uint64_t)(b->second_frame - 1) << 12 | (at & GUEST_PAGE_MASK);
-        buf[i] = view[at];
-    }
-    return n;
-}
-
 static uint64_t exception_count(const struct cpu *cpu)
 {
     uint64_t n = 0;
@@ -203,31 +185,6 @@ static void print_fpu(const char *who, const uint8_t *f)
                 (unsigned long long)load_le(f + 160 + 16 * i, 8));
 }
 
-static void print_code(const struct bt *bt, const struct block *b)
-{
-    uint8_t bytes[16];
-    char text[128];
-    unsigned n, len;
-
-    fprintf(stderr, "guest code:\n");
-    for (uint32_t rip = b->guest_rip; (n = block_bytes(bt, b, rip, bytes)) != 0; rip += len) {
-        len = disasm(text, sizeof(text), bytes, n, rip, b->mode & MODE_CS32 ? 4 : 2);
-        if (!len)
-            len = 1;
-        fprintf(stderr, "  %08x  ", rip);
-        for (unsigned i = 0; i < 10; i++)
-            fprintf(stderr, i < len ? "%02x" : "  ", bytes[i]);
-        fprintf(stderr, "  %s\n", text);
-    }
-    fprintf(stderr, "host code:\n");
-    for (uint32_t off = b->direct; off < b->host_end; off += len) {
-        len = disasm(text, sizeof(text), bt->codemem.exec + off, b->host_end - off, off, 8);
-        if (!len)
-            len = 1;
-        fprintf(stderr, "  %8x  %s\n", off, text);
-    }
-}
-
 _Noreturn static void report(struct lockstep *ls, const struct block *b, unsigned n, const struct regs *got, const char *what)
 {
     const struct regs *want = &ls->states[n < ls->n_states ? n : ls->n_states - 1];
@@ -241,7 +198,7 @@ _Noreturn static void report(struct lockstep *ls, const struct block *b, unsigne
         print_fpu("interpreter", want->fpu);
         print_fpu("translated", got->fpu);
     }
-    print_code(ls->bt, b);
+    block_dump(ls->bt, b, stderr);
     fflush(stderr);
     exit(70);
 }

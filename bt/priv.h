@@ -156,6 +156,7 @@ struct bt {
     bool is_running;        /* translated code is on the CPU: faults are the guest's */
     struct fault_client fault_client;
     struct lockstep *lockstep;
+    FILE *perf_map; /* NULL: none wanted */
 };
 
 /* stubs.c */
@@ -183,6 +184,12 @@ struct block *translate_block(struct bt *bt, struct ctx *ctx, uint32_t guest_rip
 
 /* xlat_flow.c: code that jumps to target if its page is still mapped to the same frame, else through the jump table. */
 const uint8_t *xlat_emit_guard(struct bt *bt, const struct ctx *ctx, const struct block *target);
+
+/* dump.c */
+unsigned block_bytes(const struct bt *bt, const struct block *b, uint32_t rip, uint8_t *buf); /* up to 15 guest bytes at rip; 0: outside */
+void block_dump(const struct bt *bt, const struct block *b, FILE *f);
+void perf_map_open(struct bt *bt);
+void perf_map_add(struct bt *bt, const struct block *b);
 
 /* lockstep.c */
 struct lockstep *lockstep_create(struct bt *bt);

@@ -291,5 +291,8 @@ struct block *translate_block(struct bt *bt, struct ctx *ctx, uint32_t guest_rip
     tcache_insert(bt, x.b);
     log_at(LOG_BT, "block %#x+%u mode %#x: %u insns, %u host bytes", guest_rip, x.b->guest_len, x.b->mode, x.n,
            x.b->host_end - x.b->indirect);
+    if (log_mask & LOG_CODE)
+        block_dump(bt, x.b, stderr);
+    perf_map_add(bt, x.b);
     return x.b;
 }

@@ -34,6 +34,7 @@ enum {
     EDX_PGE = 1u << 13, EDX_MCA = 1u << 14, EDX_CMOV = 1u << 15, EDX_PAT = 1u << 16, EDX_PSE36 = 1u << 17,
     EDX_CLFSH = 1u << 19, EDX_MMX = 1u << 23, EDX_FXSR = 1u << 24, EDX_SSE = 1u << 25, EDX_SSE2 = 1u << 26
 };
+#define EBX_7_TSC_ADJUST        (1u << 1) /* with it and an invariant TSC, Linux does not watch the clock with another */
 #define EDX_7_SPEC_CTRL         (1u << 26)
 #define EDX_7_ARCH_CAPABILITIES (1u << 29)
 #define EDX_8_NX                (1u << 20)
@@ -48,7 +49,7 @@ void cpuid_init(struct cpu *cpu)
     cpu->cpuid.features_1_edx = EDX_FPU | EDX_VME | EDX_DE | EDX_PSE | EDX_TSC | EDX_MSR | EDX_PAE | EDX_MCE | EDX_CX8 |
                                 EDX_SEP | EDX_MTRR | EDX_PGE | EDX_MCA | EDX_CMOV | EDX_PAT | EDX_PSE36 | EDX_CLFSH |
                                 EDX_MMX | EDX_FXSR | EDX_SSE | EDX_SSE2;
-    cpu->cpuid.features_7_ebx = 0;
+    cpu->cpuid.features_7_ebx = EBX_7_TSC_ADJUST;
     cpu->cpuid.features_7_edx = EDX_7_SPEC_CTRL | EDX_7_ARCH_CAPABILITIES;
     cpu->cpuid.features_8_ecx = 0;
     cpu->cpuid.features_8_edx = EDX_8_NX;

@@ -11,7 +11,7 @@
 
 enum {
     MSR_P5_MC_ADDR = 0x0, MSR_P5_MC_TYPE = 0x1, MSR_TSC = 0x10, MSR_PLATFORM_ID = 0x17, MSR_APIC_BASE = 0x1b,
-    MSR_EBL_CR_POWERON = 0x2a, MSR_SMI_COUNT = 0x34, MSR_FEATURE_CONTROL = 0x3a, MSR_SPEC_CTRL = 0x48, MSR_PRED_CMD = 0x49, MSR_BIOS_UPDT_TRIG = 0x79,
+    MSR_EBL_CR_POWERON = 0x2a, MSR_SMI_COUNT = 0x34, MSR_FEATURE_CONTROL = 0x3a, MSR_TSC_ADJUST = 0x3b, MSR_SPEC_CTRL = 0x48, MSR_PRED_CMD = 0x49, MSR_BIOS_UPDT_TRIG = 0x79,
     MSR_BIOS_SIGN_ID = 0x8b, MSR_FSB_FREQ = 0xcd, MSR_PLATFORM_INFO = 0xce, MSR_MTRRCAP = 0xfe,
     MSR_ARCH_CAPABILITIES = 0x10a, MSR_BBL_CR_CTL = 0x119, MSR_BBL_CR_CTL3 = 0x11e, MSR_SYSENTER_CS = 0x174,
     MSR_SYSENTER_ESP, MSR_SYSENTER_EIP, MSR_MCG_CAP = 0x179, MSR_MCG_STATUS = 0x17a, MSR_PERF_STATUS = 0x198,
@@ -87,6 +87,8 @@ static uint64_t *plain_register(struct cpu *cpu, uint32_t msr, uint64_t *mask)
         return &cpu->mtrr_def_type;
     case MSR_MCG_STATUS:
         return &cpu->mcg_status;
+    case MSR_TSC_ADJUST: /* writes to the TSC move it by as much */
+        return &cpu->tsc_offset;
     case MSR_SPEC_CTRL:
         *mask = SPEC_CTRL_MASK;
         return &cpu->spec_ctrl;

@@ -47,13 +47,6 @@
 #define DAC_STATE_READ  3
 #define DAC_STATE_WRITE 0
 
-/* BAR 2. */
-#define MMIO_LEN       4096
-#define MMIO_VGA       0x400 /* ports 3C0h-3DFh */
-#define MMIO_VGA_END   0x420
-#define MMIO_DISPI     0x500 /* 16 bits each */
-#define MMIO_DISPI_END (MMIO_DISPI + 2 * DISPI_NUM)
-
 /* Bits of each register that exist. */
 static const uint8_t seq_mask[8] = {0x03, 0x3d, 0x0f, 0x3f, 0x0e, 0x00, 0x00, 0x00};
 static const uint8_t gfx_mask[16] = {0x0f, 0x0f, 0x0f, 0x1f, 0x03, 0x7b, 0x0f, 0x0f, 0xff};
@@ -617,47 +610,6 @@ static const struct io_ops port_3d0_io = {
 
 /* ---- PCI ---- */
 
-static uint8_t mmio_read_vga(struct vga *v, unsigned port)
-{
-    return port >= 0x3d0 ? vga_read_moving(v, port) : vga_read_port(v, port);
-}
-
-static uint64_t mmio_read(void *opaque, uint64_t offset, unsigned size)
-{
-    struct vga *v = opaque;
-    uint64_t value = 0;
-    unsigned i;
-
-    if (offset >= MMIO_DISPI && offset < MMIO_DISPI_END)
-        return dispi_read(v, (offset - MMIO_DISPI) / 2) >> (offset & 1 ? 8 : 0);
-    if (offset < MMIO_VGA || offset + size > MMIO_VGA_END)
-        return 0; /* the EDID area too: no monitor data */
-    for (i = 0; i < size; i++)
-        value |= (uint64_t)mmio_read_vga(v, 0x3c0 + offset - MMIO_VGA + i) << (8 * i);
-    return value;
-}
-
-static void mmio_write(void *opaque, uint64_t offset, unsigned size, uint64_t value)
-{
-    struct vga *v = opaque;
-    unsigned i, port;
-
-    if (offset >= MMIO_DISPI && offset < MMIO_DISPI_END && size == 2 && !(offset & 1))
-        dispi_write(v, (offset - MMIO_DISPI) / 2, value);
-    if (offset < MMIO_VGA || offset + size > MMIO_VGA_END)
-        return;
-    for (i = 0; i < size; i++) {
-        port = 0x3c0 + offset - MMIO_VGA + i;
-        if (port >= 0x3d0)
-            vga_write_moving(v, port, value >> (8 * i));
-        else
-            vga_write_port(v, port, value >> (8 * i));
-    }
-}
-
-static const struct io_ops mmio_io = {
-    .name = "vga mmio", .read = mmio_read, .write = mmio_write, .min_size = 1, .max_size = 2};
-
 static int vga_map_lfb(void *opaque, uint32_t base, bool is_enabled)
 {
     struct vga *v = opaque;
@@ -668,23 +620,14 @@ static int vga_map_lfb(void *opaque, uint32_t base, bool is_enabled)
     return 0;
 }
 
-static int vga_map_mmio(void *opaque, uint32_t base, bool is_enabled)
-{
-    struct vga *v = opaque;
-
-    if (is_enabled)
-        return space_map_io(v->memory, base, MMIO_LEN, &mmio_io, v);
-    space_unmap(v->memory, base, MMIO_LEN);
-    return 0;
-}
-
+/* No BAR 2 with memory-mapped registers: SeaBIOS's VGA BIOS would read a monitor's EDID there through addresses beyond 64 KiB, which
+ * faults for callers in plain real mode, such as U-Boot's. */
 int vga_add_pci(struct vga *v, struct pci_bus *bus, unsigned devfn, const void *rom, uint32_t rom_len)
 {
     int err = 0;
 
     pci_init_function(&v->pci, "vga", 0x1234, 0x1111, PCI_CLASS_VGA, 2);
     v->pci.bar[0] = (struct pci_bar){.size = VGA_VRAM_BYTES, .is_prefetchable = true, .map = vga_map_lfb, .opaque = v};
-    v->pci.bar[2] = (struct pci_bar){.size = MMIO_LEN, .map = vga_map_mmio, .opaque = v};
     if (rom)
         err = pci_set_rom(&v->pci, v->mem, rom, rom_len);
     return err ? err : pci_add(bus, &v->pci, devfn);

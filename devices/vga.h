@@ -1,8 +1,7 @@
 /* Standard VGA with the Bochs display interface (VBE "dispi"), as PCI function 1234:1111.
  *
  * Legacy ports 3B4h-3DFh, the window A0000h-BFFFFh, dispi at 1CEh/1CFh; BAR 0 is the linear framebuffer (the video memory
- * itself, mapped as memory), BAR 2 has the same registers memory-mapped (VGA ports at 400h, dispi at 500h).
- * IBM VGA Technical Reference (1992); Bochs VBE display API; Linux drivers/gpu/drm/tiny/bochs.c for BAR 2.
+ * itself, mapped as memory).  IBM VGA Technical Reference (1992); Bochs VBE display API.
  *
  * Video memory holds the four planes interleaved: byte n of plane p is vram[4n + p].
  * Thread: machine thread, the renderer too. */

@@ -259,6 +259,18 @@ static void take_snapshot(struct parse *p, const char *value)
     p->o->is_snapshot = true;
 }
 
+static void take_perf_map(struct parse *p, const char *value)
+{
+    p->o->want_perf_map = true;
+}
+
+static void take_code_cache(struct parse *p, const char *value)
+{
+    if (!options_parse_size(value, &p->o->code_cache_bytes) || p->o->code_cache_bytes < MIB(1) ||
+        p->o->code_cache_bytes > MIB(1024))
+        complain(p, "--code-cache %s: not a size from 1M to 1024M", value);
+}
+
 static void take_help(struct parse *p, const char *value)
 {
     p->o->command = COMMAND_HELP;
@@ -291,6 +303,8 @@ static const struct word {
     {"snapshot", VALUE_NONE, take_snapshot},
     {"screenshot", VALUE_NEEDED, take_screenshot},
     {"stats", VALUE_AFTER_EQUALS, take_stats},
+    {"perf-map", VALUE_NONE, take_perf_map},
+    {"code-cache", VALUE_NEEDED, take_code_cache},
     {"log", VALUE_NEEDED, take_log},
     {"control", VALUE_NEEDED, take_control},
     {"help", VALUE_NONE, take_help},
@@ -447,6 +461,8 @@ void options_print_help(FILE *out)
           "  --no-reboot             end with status 4 instead of resetting\n"
           "  --screenshot F          screen at exit: F.png as picture, F.txt as text\n"
           "  --stats[=F]             counters at exit: table, or JSON in F\n"
+          "  --perf-map              name translated blocks for Linux perf (/tmp/perf-PID.map)\n"
+          "  --code-cache SIZE       room for translated code, 1M-1024M [64M]\n"
           "  --log CHANNELS          bt,mmu,irq,io,exc,dev,boot,unimp or all\n"
           "  --control unix:PATH     JSON control socket\n"
           "Ctrl-A x leaves, Ctrl-A h shows the keys.  Status: 0 power-off, 2 usage, 3 host\n"

@@ -53,6 +53,8 @@ struct options {
     bool is_no_reboot, is_snapshot;
     const char *screenshot;
     bool want_stats;
+    bool want_perf_map;
+    uint64_t code_cache_bytes; /* 0: default */
     const char *stats_file; /* JSON goes here; NULL: table on stderr */
     unsigned log_mask;
     const char *control; /* socket path or NULL */

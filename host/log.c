@@ -28,6 +28,7 @@ static const struct {
 } channels[] = {
     {"bt", LOG_BT},   {"mmu", LOG_MMU}, {"irq", LOG_IRQ},   {"io", LOG_IO},
     {"exc", LOG_EXC}, {"dev", LOG_DEV}, {"boot", LOG_BOOT}, {"unimp", LOG_UNIMP},
+    {"code", LOG_CODE},
 };
 
 static unsigned channel_by_name(const char *word, size_t len)
@@ -37,7 +38,8 @@ static unsigned channel_by_name(const char *word, size_t len)
     for (size_t i = 0; i < ARRAY_SIZE(channels); i++) {
         if (strlen(channels[i].name) == len && memcmp(channels[i].name, word, len) == 0)
             return channels[i].channel;
-        all |= channels[i].channel;
+        if (channels[i].channel != LOG_CODE) /* every block's disassembly is more than anybody means by "all" */
+            all |= channels[i].channel;
     }
     return len == 3 && memcmp(word, "all", 3) == 0 ? all : 0;
 }

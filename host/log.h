@@ -13,6 +13,7 @@ enum log_channel {
     LOG_EXC = 1u << 4,  /* exceptions, interrupts, task switches */
     LOG_DEV = 1u << 5,  /* device state changes */
     LOG_BOOT = 1u << 6, /* loaders, firmware configuration */
+    LOG_CODE = 1u << 8, /* every translated block, guest and host code */
     LOG_UNIMP = 1u << 7 /* guest asked for what we lack; once per site */
 };
 

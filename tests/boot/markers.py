@@ -8,7 +8,7 @@ from ringer import Failure, Ringer, guest, log, run_test
 
 def grub_rescue(option, image):
     """The menu, then its command line, which answers."""
-    with Ringer("--memory", "64M", option, guest(image), serial=False) as r:
+    with Ringer("--memory", "64M", option, guest(image), "--snapshot", serial=False) as r:
         r.wait_screen(r"GNU GRUB", 300)
         r.send_keys("c")
         r.wait_screen(r"grub> *\n", 60)

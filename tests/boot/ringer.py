@@ -236,7 +236,7 @@ class Guest:
         begin = self.position
         self.wait_serial(prompt, timeout)
         assert self.position > start
-        text = self.serial[begin:self.position]
+        text = re.sub(r"\x1b\[[?\d;]*[a-zA-Z]", "", self.serial[begin:self.position])
         return text.replace("\r", "").rsplit("\n", 1)[0]
 
     def wait_exit(self, *statuses, timeout=60):

@@ -82,6 +82,11 @@ static void tsc_can_be_set(void **state)
     clock_advance(f->clock, 7);
     assert_true(rdmsr(f, 0x10, &v));
     assert_int_equal(v, 57);
+    assert_true(rdmsr(f, 0x3b, &v)); /* TSC_ADJUST */
+    assert_true(v == (uint64_t)-950);
+    assert_true(wrmsr(f, 0x3b, 0));
+    assert_true(rdmsr(f, 0x10, &v));
+    assert_int_equal(v, 1007);
 }
 
 static bool mov_to_cr(struct fixture *f, unsigned number, uint32_t value)

@@ -1,0 +1,85 @@
+/* Showing translated code to people: guest and host disassembly of a block, and the map Linux perf reads. */
+#include "bt/priv.h"
+
+#include <unistd.h>
+
+/* The block's bytes, also when it spans two pages. */
+unsigned block_bytes(const struct bt *bt, const struct block *b, uint32_t rip, uint8_t *buf)
+{
+    unsigned off = rip - b->guest_rip, avail = b->guest_len - off, n = avail < 15 ? avail : 15;
+    const uint8_t *view = guestmem_view(bt->cpu->board.guestmem);
+
+    if (rip - b->guest_rip >= b->guest_len)
+        return 0;
+    for (unsigned i = 0; i < n; i++) {
+        uint64_t at = b->code + off + i;
+
+        if (b->second_frame && at >> 12 != b->code >> 12)
+            at = (uint64_t)(b->second_frame - 1) << 12 | (at & GUEST_PAGE_MASK);
+        buf[i] = view[at];
+    }
+    return n;
+}
+
+static unsigned dump_one(FILE *f, const uint8_t *bytes, unsigned avail, uint32_t address, unsigned code_size)
+{
+    char text[128];
+    unsigned len = disasm(text, sizeof(text), bytes, avail, address, code_size);
+
+    if (!len)
+        len = 1;
+    fprintf(f, "  %8x  ", address);
+    for (unsigned i = 0; i < 11; i++) {
+        if (i < len)
+            fprintf(f, "%02x", bytes[i]);
+        else
+            fputs("  ", f);
+    }
+    fprintf(f, " %s\n", text);
+    return len;
+}
+
+void block_dump(const struct bt *bt, const struct block *b, FILE *f)
+{
+    uint8_t bytes[16];
+    unsigned n;
+
+    fprintf(f, "block %#x, %u instructions, mode %#x, cs base %#x; guest code:\n", b->guest_rip, b->n_insns, b->mode, b->cs_base);
+    for (uint32_t rip = b->guest_rip; (n = block_bytes(bt, b, rip, bytes)) != 0;)
+        rip += dump_one(f, bytes, n, rip, b->mode & MODE_CS32 ? 4 : 2);
+    fprintf(f, "host code (offsets in the code cache; %#x is where direct jumps enter):\n", b->direct);
+    for (uint32_t off = b->indirect; off < b->host_end;) {
+        const uint8_t *p = bt->codemem.exec + off;
+
+        off += dump_one(f, p, b->host_end - off, off, 8);
+        /* data follows the calls of these two stubs */
+        if (p[0] == 0xe8) {
+            const uint8_t *target = p + 5 + (int32_t)load_le(p + 1, 4);
+            unsigned data = target == bt->stub_chain     ? sizeof(struct chain_site)
+                            : target == bt->stub_callout ? sizeof(struct callout_site)
+                                                         : 0;
+
+            if (data) {
+                fprintf(f, "  %8x  .. %u bytes: %s, guest eip %#x\n", off, data, target == bt->stub_chain ? "chain site" : "call-out site",
+                        (unsigned)load_le(p + 5, 4));
+                off += data;
+            }
+        }
+    }
+}
+
+/* One line per block, as tools/perf/Documentation/jit-interface.txt of Linux describes. */
+void perf_map_add(struct bt *bt, const struct block *b)
+{
+    if (bt->perf_map)
+        fprintf(bt->perf_map, "%lx %x guest_%08x_%s\n", (unsigned long)(uintptr_t)(bt->codemem.exec + b->indirect),
+                b->host_end - b->indirect, b->guest_rip + b->cs_base, (b->mode >> MODE_CPL_SHIFT & 3) == 3 ? "user" : "kernel");
+}
+
+void perf_map_open(struct bt *bt)
+{
+    char path[64];
+
+    snprintf(path, sizeof(path), "/tmp/perf-%d.map", (int)getpid());
+    bt->perf_map = fopen(path, "w");
+}
