@@ -183,6 +183,13 @@ static const uint8_t *on_chain(struct bt *bt)
     return bt->codemem.exec + b->direct;
 }
 
+/* Must instructions be interpreted, whatever they are?  Traps, breakpoints, shadows, and #AC, which the host does not raise for us. */
+static bool needs_interpreter(const struct cpu *cpu)
+{
+    return cpu->has_shadow || (cpu->mode & (MODE_TF | MODE_DEBUG | MODE_CS64)) != 0 || (cpu->eflags & EFLAGS_RF) ||
+           ((cpu->eflags & EFLAGS_AC) && (cpu->paging.cr0 & CR0_AM) && cpu->cpl == 3);
+}
+
 /* Interpret the instruction of a call-out; returns where to go on in the same block, or NULL. */
 static const uint8_t *on_callout(struct bt *bt)
 {
@@ -210,9 +217,9 @@ static const uint8_t *on_callout(struct bt *bt)
     if (!(cpu->mode & MODE_CS32))
         next &= 0xffff;
     if (site.may_resume && (uint32_t)cpu->rip == next && !atomic_load_explicit(&cpu->exit_request, memory_order_relaxed) &&
-        !cpu->has_shadow && !cpu_has_work(cpu) && !cpu->is_halted && !cpu->is_shutdown &&
+        !needs_interpreter(cpu) && !cpu_has_work(cpu) && !cpu->is_halted && !cpu->is_shutdown &&
         dead == bt->stats.dead_blocks + bt->stats.cache_flushes && ctx_is_current(bt))
-        return resume;
+        return resume; /* (a stale mode was updated by cpu_step) */
     bt->stats.callouts_ended++;
     if (dead == bt->stats.dead_blocks + bt->stats.cache_flushes || bt->stats.cache_flushes == 0)
         uncount(bt, b, site.icount);
@@ -244,7 +251,8 @@ static void on_fault_exit(struct bt *bt)
         bt->frame_kills[bt->fault_frame]++;
         bt->stats.frames_given_up++;
         guestmem_written(bt->cpu->board.guestmem, bt->fault_frame << 12, GUEST_PAGE_SIZE);
-    } else if ((bt->fault_kind == WINDOW_DEVICE || bt->fault_kind == WINDOW_CODE_WRITE) && site_note_fault(bt, bt->fault_code)) {
+    } else if (bt->fault_kind != WINDOW_GUEST_FAULT &&
+               site_note_fault(bt, bt->fault_code, bt->fault_kind == WINDOW_CODE_WRITE ? 1 : 2)) {
         bt->stats.retranslated_sites++;
         if (!bt->fault_block->is_dead)
             tcache_kill(bt, (struct block *)bt->fault_block);
@@ -341,12 +349,6 @@ static bool on_fault(void *opaque, struct fault *f)
 }
 
 /* --- the loop --- */
-
-/* Must this instruction be interpreted, whatever it is? */
-static bool needs_interpreter(const struct cpu *cpu)
-{
-    return cpu->has_shadow || (cpu->mode & (MODE_TF | MODE_DEBUG | MODE_CS64)) != 0 || (cpu->eflags & EFLAGS_RF);
-}
 
 /* A kick that crossed the machine thread's clearing of exit_request may leave poll NULL alone. */
 static void rearm_poll(struct cpu *cpu)

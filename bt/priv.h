@@ -115,6 +115,7 @@ struct bt_stats {
 struct site { /* an instruction that faulted for a reason a call-out would avoid */
     uint64_t code;
     uint32_t count;
+    bool is_callout;
 };
 
 struct bt {
@@ -177,7 +178,7 @@ void ctx_code_gone(void *bt, struct window *w, uint32_t page);
 void ctx_drop_all(struct bt *bt);
 void bt_reset_return_stack(struct bt *bt);
 bool site_is_callout(const struct bt *bt, uint64_t code);
-bool site_note_fault(struct bt *bt, uint64_t code); /* true: from now on a call-out */
+bool site_note_fault(struct bt *bt, uint64_t code, unsigned faults); /* true: enough of them, from now on a call-out */
 
 /* translate.c: NULL if the first instruction cannot be fetched or decoded (let the interpreter fault). */
 struct block *translate_block(struct bt *bt, struct ctx *ctx, uint32_t guest_rip, uint64_t code, int64_t second_frame);

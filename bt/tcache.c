@@ -330,14 +330,16 @@ bool site_is_callout(const struct bt *bt, uint64_t code)
 {
     const struct site *s = site_slot(bt, code);
 
-    return s->code == code && s->count >= 2;
+    return s->code == code && s->is_callout;
 }
 
-bool site_note_fault(struct bt *bt, uint64_t code)
+bool site_note_fault(struct bt *bt, uint64_t code, unsigned faults)
 {
     struct site *s = site_slot(bt, code);
 
     if (s->code != code)
         *s = (struct site){.code = code};
-    return ++s->count == 2;
+    if (s->is_callout || ++s->count < faults)
+        return false;
+    return s->is_callout = true;
 }

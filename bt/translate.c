@@ -134,19 +134,23 @@ static unsigned scan(struct xlat *x, struct insn *insns, uint32_t *rips, const u
     return n;
 }
 
-/* A block that can close a loop must poll.  Every cycle of blocks has a direct backward jump, an indirect one, or a return
- * that its call did not predict (which polls in the stub). */
+/* A block that can close a loop must poll.  Every cycle of blocks has a direct jump that does not go up, or EIP wrapping around, or an
+ * indirect jump, or a return that its call did not predict (which polls in the stub). */
 static bool needs_poll(const struct xlat *x)
 {
     const struct insn *last = &x->insns[x->n - 1];
+    uint32_t rip = x->rips[x->n - 1], next = rip + last->len;
 
-    if (last->desc->iclass != BRANCH)
+    if (!(x->mode & MODE_CS32))
+        next &= 0xffff;
+    if (next <= x->b->guest_rip)
+        return true;
+    if (last->desc->iclass != BRANCH || insn_is(last, op_ret_near))
         return false;
     if (insn_is(last, op_jmp_ind) || insn_is(last, op_call_ind))
         return true;
-    if (insn_is(last, op_ret_near))
-        return false;
-    return (int32_t)last->imm < 0;
+    next += (uint32_t)last->imm;
+    return (last->opsize == 2 ? next & 0xffff : next) <= rip;
 }
 
 static void emit_body(struct xlat *x)

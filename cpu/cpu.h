@@ -142,9 +142,10 @@ struct cpu_board {
     struct space *ports;
     struct clock *clock;
     struct guestmem *guestmem;
-    uint8_t (*intr_ack)(void *opaque);                       /* INTA cycle: vector from the PICs */
+    uint8_t (*intr_ack)(void *opaque);                       /* INTA cycle: vector from local APIC or PICs */
     void (*ferr)(void *opaque, bool level);                  /* FERR#: x87 error with CR0.NE = 0 (IRQ 13) */
     void (*triple_fault)(void *opaque);                      /* shutdown cycle; the CPU has stopped */
+    void (*apic_base)(void *opaque, uint64_t value);         /* IA32_APIC_BASE was written; not called in resets */
     void *opaque;
 };
 

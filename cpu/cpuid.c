@@ -1,6 +1,7 @@
 /* CPUID (SDM 2A): a uniprocessor P6-class Intel, family 6 model 15 stepping 11, with what the host's SIMD units offer.
  *
- * Guests read much into these numbers.  Leaf 15h gives the TSC's frequency, so that Linux need not measure it;
+ * Guests read much into these numbers.  Leaves 15h and 16h give the frequencies of the TSC, the bus (Linux takes the crystal
+ * of 15h for what the local APIC's timer counts) and the processor, so that nobody need measure them on a busy host;
  * ARCH_CAPABILITIES tells it that this CPU leaks nothing (nobody else runs on it), or it would switch page tables on
  * each system call. */
 #include "cpu/cpuid.h"
@@ -9,13 +10,14 @@
 #include <string.h>
 
 #define SIGNATURE        0x000006fbu
-#define LEAF_MAX         0x15u
+#define LEAF_MAX         0x16u
 #define LEAF_HYPERVISOR  0x40000000u
 #define LEAF_EXT         0x80000000u
 #define LEAF_EXT_MAX     0x80000008u
 #define PHYS_BITS        36u
 #define LINEAR_BITS      32u
-#define CRYSTAL_HZ       25000000u
+#define APIC_BASE_EN     (1u << 11) /* IA32_APIC_BASE */
+#define ARAT             (1u << 2)  /* 6 EAX: the APIC timer never stops */
 #define TSC_INVARIANT    (1u << 8) /* 80000007h EDX */
 
 /* Leaf 1 ECX */
@@ -30,7 +32,7 @@ enum {
 /* Leaf 1 EDX */
 enum {
     EDX_FPU = 1u << 0, EDX_VME = 1u << 1, EDX_DE = 1u << 2, EDX_PSE = 1u << 3, EDX_TSC = 1u << 4, EDX_MSR = 1u << 5,
-    EDX_PAE = 1u << 6, EDX_MCE = 1u << 7, EDX_CX8 = 1u << 8, EDX_SEP = 1u << 11, EDX_MTRR = 1u << 12,
+    EDX_PAE = 1u << 6, EDX_MCE = 1u << 7, EDX_CX8 = 1u << 8, EDX_APIC = 1u << 9, EDX_SEP = 1u << 11, EDX_MTRR = 1u << 12,
     EDX_PGE = 1u << 13, EDX_MCA = 1u << 14, EDX_CMOV = 1u << 15, EDX_PAT = 1u << 16, EDX_PSE36 = 1u << 17,
     EDX_CLFSH = 1u << 19, EDX_MMX = 1u << 23, EDX_FXSR = 1u << 24, EDX_SSE = 1u << 25, EDX_SSE2 = 1u << 26
 };
@@ -47,8 +49,8 @@ void cpuid_init(struct cpu *cpu)
         ecx = 0;
     cpu->cpuid.features_1_ecx = (ecx & ECX_NATIVE) | ECX_HYPERVISOR;
     cpu->cpuid.features_1_edx = EDX_FPU | EDX_VME | EDX_DE | EDX_PSE | EDX_TSC | EDX_MSR | EDX_PAE | EDX_MCE | EDX_CX8 |
-                                EDX_SEP | EDX_MTRR | EDX_PGE | EDX_MCA | EDX_CMOV | EDX_PAT | EDX_PSE36 | EDX_CLFSH |
-                                EDX_MMX | EDX_FXSR | EDX_SSE | EDX_SSE2;
+                                EDX_APIC | EDX_SEP | EDX_MTRR | EDX_PGE | EDX_MCA | EDX_CMOV | EDX_PAT | EDX_PSE36 |
+                                EDX_CLFSH | EDX_MMX | EDX_FXSR | EDX_SSE | EDX_SSE2;
     cpu->cpuid.features_7_ebx = EBX_7_TSC_ADJUST;
     cpu->cpuid.features_7_edx = EDX_7_SPEC_CTRL | EDX_7_ARCH_CAPABILITIES;
     cpu->cpuid.features_8_ecx = 0;
@@ -95,7 +97,7 @@ struct cpuid_leaf cpuid_query(const struct cpu *cpu, uint32_t leaf, uint32_t sub
         return (struct cpuid_leaf){LEAF_MAX, text4("Genu"), text4("ntel"), text4("ineI")};
     case 1: /* EBX: CLFLUSH line of 8 quadwords, one logical processor, APIC ID 0 */
         return (struct cpuid_leaf){SIGNATURE, 8u << 8 | 1u << 16, cpu->cpuid.features_1_ecx,
-                                   cpu->cpuid.features_1_edx};
+                                   cpu->cpuid.features_1_edx & ~(cpu->apic_base & APIC_BASE_EN ? 0 : EDX_APIC)};
     case 2: /* TLBs, 32K + 32K L1, 4M L2, as a Core 2 of that model */
         return (struct cpuid_leaf){0x05b0b101, 0x005657f0, 0, 0x2cb43049};
     case 4:
@@ -103,8 +105,12 @@ struct cpuid_leaf cpuid_query(const struct cpu *cpu, uint32_t leaf, uint32_t sub
     case 7:
         return subleaf ? (struct cpuid_leaf){0}
                        : (struct cpuid_leaf){.ebx = cpu->cpuid.features_7_ebx, .edx = cpu->cpuid.features_7_edx};
+    case 6:
+        return (struct cpuid_leaf){.eax = ARAT};
     case 0x15: /* TSC = crystal * EBX / EAX */
-        return (struct cpuid_leaf){1, CLOCK_TSC_HZ / CRYSTAL_HZ, CRYSTAL_HZ, 0};
+        return (struct cpuid_leaf){1, CLOCK_TSC_HZ / CLOCK_BUS_HZ, CLOCK_BUS_HZ, 0};
+    case 0x16: /* MHz: base, highest, bus */
+        return (struct cpuid_leaf){CLOCK_TSC_HZ / 1000000, CLOCK_TSC_HZ / 1000000, CLOCK_BUS_HZ / 1000000, 0};
     case LEAF_HYPERVISOR:
         return (struct cpuid_leaf){LEAF_HYPERVISOR, text4("Ring"), text4("erRi"), text4("nger")};
     case LEAF_EXT:

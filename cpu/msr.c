@@ -23,7 +23,8 @@ enum {
 };
 #define MSR_EFER 0xc0000080u
 
-#define APIC_BASE_RESET   0xfee00100ull /* BSP, not enabled: there is no local APIC */
+#define APIC_BASE_RESET   0xfee00900ull /* enabled, BSP */
+#define APIC_BASE_MASK    ((PHYS_MASK & ~0xfffull) | 0x900)
 #define PAT_RESET         0x0007040600070406ull
 #define MTRRCAP           0x508u /* eight variable ranges, fixed ranges, write-combining */
 #define MTRR_DEF_MASK     0xcffu
@@ -77,9 +78,6 @@ static uint64_t *plain_register(struct cpu *cpu, uint32_t msr, uint64_t *mask)
     case MSR_SYSENTER_EIP:
         *mask = 0xffffffff;
         return &cpu->sysenter_eip;
-    case MSR_APIC_BASE:
-        *mask = (PHYS_MASK & ~0xfffull) | 0x900;
-        return &cpu->apic_base;
     case MSR_MISC_ENABLE:
         return &cpu->misc_enable;
     case MSR_MTRR_DEF_TYPE:
@@ -151,6 +149,8 @@ bool msr_read(struct cpu *cpu, uint32_t msr, uint64_t *value)
         *value = *reg;
     else if (msr == MSR_TSC)
         *value = cpu_tsc(cpu);
+    else if (msr == MSR_APIC_BASE)
+        *value = cpu->apic_base;
     else if (msr == MSR_PAT)
         *value = cpu->pat;
     else if (msr == MSR_EFER)
@@ -185,6 +185,21 @@ static bool write_efer(struct cpu *cpu, uint64_t value)
     return true;
 }
 
+/* In lock-step the board must not notice: the instruction is not executed. */
+static bool write_apic_base(struct cpu *cpu, uint64_t value)
+{
+    if (value & ~APIC_BASE_MASK)
+        return false;
+    if (cpu->probe) {
+        cpu->probe->is_stopped = true;
+        return true;
+    }
+    cpu->apic_base = value;
+    if (cpu->board.apic_base)
+        cpu->board.apic_base(cpu->board.opaque, value);
+    return true;
+}
+
 bool msr_write(struct cpu *cpu, uint32_t msr, uint64_t value)
 {
     uint64_t mask, constant, *reg = plain_register(cpu, msr, &mask);
@@ -200,6 +215,8 @@ bool msr_write(struct cpu *cpu, uint32_t msr, uint64_t value)
     case MSR_TSC:
         cpu->tsc_offset += value - cpu_tsc(cpu);
         return true;
+    case MSR_APIC_BASE:
+        return write_apic_base(cpu, value);
     case MSR_PAT:
         if (!is_pat_valid(value))
             return false;

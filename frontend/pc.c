@@ -5,15 +5,16 @@
  *              000C0000-000FFFFF  ROM or RAM, PAM           040-043 061              timer, speaker
  *              00100000-BFFFFFFF  RAM, at most              060 064                  keyboard controller
  *              C0000000-FFBFFFFF  PCI                       070-071                  RTC, CMOS
- *              FFxxxxxx-FFFFFFFF  BIOS                      092 0F0                  A20 and INIT, IRQ 13 latch
- *                                                           170 1F0 376 3F6          IDE
+ *              FEC00000 FEE00000  I/O APIC, local APIC      092 0F0                  A20 and INIT, IRQ 13 latch
+ *              FFxxxxxx-FFFFFFFF  BIOS                      170 1F0 376 3F6          IDE
  *     IRQ  0 timer   1 keyboard  3 COM2, COM4               2E8 2F8 3E8 3F8          COM4 COM2 COM3 COM1
  *          4 COM1, COM3   6 floppy   8 RTC   9 ACPI         3B4-3DF 1CE-1CF          VGA
  *         12 mouse  13 FPU  14, 15 IDE  10, 11 PCI          3F0-3F5 3F7              floppy
  *                                                           510-51B 0CF8-0CFF        firmware configuration, PCI
  *                                                           0B2-0B3 600-63F AFE0     ACPI, where the BIOS puts it
  *
- * An interrupt line is the OR of its ISA device, the PCI router and the ACPI block: one bit each in irq_sources[]. */
+ * An interrupt line is the OR of its ISA device, the PCI router and the ACPI block: one bit each in irq_sources[].  It goes to
+ * the 8259s and to the I/O APIC, to the pin of the same number (IRQ 0: pin 2).  The 8259s' INTR is the local APIC's LINT0. */
 #include "frontend/pc.h"
 
 #include <errno.h>
@@ -21,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "devices/acpipm.h"
+#include "devices/apicbus.h"
 #include "devices/debugcon.h"
 #include "devices/dma8237.h"
 #include "devices/exitport.h"
@@ -28,6 +30,8 @@
 #include "devices/fwcfg.h"
 #include "devices/i440fx.h"
 #include "devices/i8042.h"
+#include "devices/ioapic.h"
+#include "devices/lapic.h"
 #include "devices/pic.h"
 #include "devices/piix3.h"
 #include "devices/pit.h"
@@ -53,6 +57,7 @@
 #define FLUSH_WAITS        300 /* half a minute in all */
 
 #define IRQ_COUNT    16
+#define IRQ_TIMER    0
 #define IRQ_KEYBOARD 1
 #define IRQ_FLOPPY   6
 #define IRQ_RTC      8
@@ -61,6 +66,7 @@
 #define IRQ_FPU      13
 #define IRQ_IDE0     14
 #define IRQ_IDE1     15
+#define IOAPIC_TIMER 2 /* the pin of IRQ 0, as SeaBIOS's tables say when FWCFG_IRQ0_OVERRIDE is set */
 
 enum irq_source { SOURCE_ISA, SOURCE_PCI, SOURCE_ACPI, SOURCE_COUNT };
 enum a20_source { A20_I8042, A20_PORT92 };
@@ -89,6 +95,9 @@ struct pc {
     struct firmware bios;
 
     struct pic pic;
+    struct apicbus apicbus;
+    struct lapic lapic;
+    struct ioapic ioapic;
     struct pit pit;
     struct rtc rtc;
     struct i8042 i8042;
@@ -114,8 +123,8 @@ struct pc {
     struct wire irq_wires[SOURCE_COUNT][IRQ_COUNT];
     struct wire uart_wires[OPTIONS_MAX_SERIALS];
     uint8_t irq_sources[IRQ_COUNT]; /* bit n: source n drives the line; from bit SOURCE_COUNT on: a UART */
-    struct wire intr, a20_wires[2];
-    struct wire reset_i8042, reset_port92, reset_cf9;
+    struct wire pic_intr, intr, nmi, a20_wires[2];
+    struct wire reset_i8042, reset_port92, reset_cf9, reset_apic;
     bool is_fpu_irq_latched;
 
     struct block *blocks[OPTIONS_MAX_IDE + OPTIONS_MAX_FLOPPIES];
@@ -137,6 +146,7 @@ static void irq_changed(void *opaque, unsigned line, bool level)
     else
         pc->irq_sources[irq] &= ~(1u << source);
     pic_set_irq(&pc->pic, irq, pc->irq_sources[irq] != 0);
+    ioapic_set_irq(&pc->ioapic, irq == IRQ_TIMER ? IOAPIC_TIMER : irq, pc->irq_sources[irq] != 0);
     if (irq == IRQ_RTC)
         acpipm_set_rtc(&pc->acpipm, 0, level);
 }
@@ -146,6 +156,14 @@ static void intr_changed(void *opaque, unsigned line, bool level)
     struct pc *pc = opaque;
 
     cpu_set_intr(pc->cpu, level);
+}
+
+static void nmi_changed(void *opaque, unsigned line, bool level)
+{
+    struct pc *pc = opaque;
+
+    if (level)
+        cpu_pulse_nmi(pc->cpu);
 }
 
 static void a20_changed(void *opaque, unsigned line, bool level)
@@ -158,7 +176,7 @@ static void a20_changed(void *opaque, unsigned line, bool level)
 /* Every path to RESET# and INIT# restarts the whole machine; firmware finds in CMOS 0Fh what was meant. */
 static void reset_asked(void *opaque, unsigned line, bool level)
 {
-    static const char *const causes[] = {"keyboard controller", "port 92h", "port CF9h"};
+    static const char *const causes[] = {"keyboard controller", "port 92h", "port CF9h", "local APIC"};
     struct pc *pc = opaque;
 
     if (level)
@@ -172,12 +190,15 @@ static void connect_wires(struct pc *pc)
             wire_connect(&pc->irq_wires[source][irq], irq_changed, pc, irq | source << 4);
     for (unsigned i = 0; i < OPTIONS_MAX_SERIALS; i++)
         wire_connect(&pc->uart_wires[i], irq_changed, pc, com_ports[i].irq | (SOURCE_COUNT + i) << 4);
+    wire_connect(&pc->pic_intr, lapic_set_lint, &pc->lapic, 0);
     wire_connect(&pc->intr, intr_changed, pc, 0);
+    wire_connect(&pc->nmi, nmi_changed, pc, 0);
     wire_connect(&pc->a20_wires[A20_I8042], a20_changed, pc, A20_I8042);
     wire_connect(&pc->a20_wires[A20_PORT92], a20_changed, pc, A20_PORT92);
     wire_connect(&pc->reset_i8042, reset_asked, pc, 0);
     wire_connect(&pc->reset_port92, reset_asked, pc, 1);
     wire_connect(&pc->reset_cf9, reset_asked, pc, 2);
+    wire_connect(&pc->reset_apic, reset_asked, pc, 3);
 }
 
 /* --- the processor's pins --- */
@@ -185,8 +206,16 @@ static void connect_wires(struct pc *pc)
 static uint8_t intr_ack(void *opaque)
 {
     struct pc *pc = opaque;
+    int vector = lapic_intr_ack(&pc->lapic);
 
-    return pic_intr_ack(&pc->pic);
+    return vector == LAPIC_EXTINT ? pic_intr_ack(&pc->pic) : (uint8_t)vector;
+}
+
+static void apic_base_changed(void *opaque, uint64_t value)
+{
+    struct pc *pc = opaque;
+
+    lapic_set_apic_base(&pc->lapic, value);
 }
 
 static void update_fpu_irq(struct pc *pc)
@@ -272,6 +301,7 @@ static int create_cpu(struct pc *pc)
         .intr_ack = intr_ack,
         .ferr = ferr_changed,
         .triple_fault = triple_fault,
+        .apic_base = apic_base_changed,
         .opaque = pc,
     };
 
@@ -288,13 +318,23 @@ static void add_device(struct pc *pc, struct device *dev)
     pc->devices[pc->device_count++] = dev;
 }
 
+static int create_apics(struct pc *pc)
+{
+    int err = lapic_init(&pc->lapic, pc->memory, pc->clock, &pc->apicbus, &pc->intr, &pc->nmi, &pc->reset_apic);
+
+    err = err ? err : ioapic_init(&pc->ioapic, pc->memory, &pc->apicbus);
+    add_device(pc, &pc->lapic.dev);
+    add_device(pc, &pc->ioapic.dev);
+    return err;
+}
+
 static int create_isa_devices(struct pc *pc)
 {
     struct wire *irq = pc->irq_wires[SOURCE_ISA];
     struct space *ports = pc->ports;
     int err = 0;
 
-    err = err ? err : pic_init(&pc->pic, ports, &pc->intr);
+    err = err ? err : pic_init(&pc->pic, ports, &pc->pic_intr);
     err = err ? err : pit_init(&pc->pit, ports, pc->clock, &irq[0]);
     err = err ? err : rtc_init(&pc->rtc, ports, pc->clock, &irq[IRQ_RTC], NULL);
     ps2_keyboard_init(&pc->keyboard);
@@ -584,11 +624,13 @@ static void fill_cmos(struct pc *pc)
 
 static int fill_fwcfg(struct pc *pc)
 {
+    static const uint8_t has_irq0_override = 1;
     uint64_t ram_bytes = pc->options->memory_bytes;
     int err = fwcfg_add_u16(&pc->fwcfg, FWCFG_NB_CPUS, 1);
 
     err = err ? err : fwcfg_add_u16(&pc->fwcfg, FWCFG_MAX_CPUS, 1);
     err = err ? err : fwcfg_add_u16(&pc->fwcfg, FWCFG_BOOT_MENU, 0);
+    err = err ? err : fwcfg_add_bytes(&pc->fwcfg, FWCFG_IRQ0_OVERRIDE, &has_irq0_override, 1);
     err = err ? err : fwcfg_add_u64(&pc->fwcfg, FWCFG_RAM_SIZE, ram_bytes);
     err = err ? err : fwcfg_add_e820(&pc->fwcfg, 0, ram_bytes, FWCFG_E820_RAM);
     return err;
@@ -648,7 +690,8 @@ static int build(struct pc *pc)
     status = status ? status : create_cpu(pc);
     if (status)
         return status;
-    err = create_isa_devices(pc);
+    err = create_apics(pc);
+    err = err ? err : create_isa_devices(pc);
     err = err ? err : create_bridges(pc);
     err = err ? err : fwcfg_init(&pc->fwcfg, pc->ports, pc->memory);
     if (err < 0) {

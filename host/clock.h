@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #define CLOCK_TSC_HZ 1000000000ull
+#define CLOCK_BUS_HZ 100000000ull /* the processor's bus: what its local APIC timer counts */
 #define CLOCK_NS_PER_S 1000000000ull
 #define CLOCK_NEVER UINT64_MAX
 

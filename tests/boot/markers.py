@@ -20,7 +20,8 @@ def grub_rescue(option, image):
 
 def isolinux():
     with Ringer("--cdrom", guest("syslinux-iso/syslinux.iso")) as r:
-        r.wait_serial(r"SYSLINUX-READY", 300)
+        r.wait_serial(r"ISOLINUX \d", 300)
+        r.wait_serial(r"boot: ", 60)
         r.wait_serial(r"GUEST-READY Linux", 300)
         r.wait_serial(r"GUEST-DISKS.*sr0", 60)
         r.wait_exit(0, timeout=120)

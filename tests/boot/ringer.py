@@ -237,7 +237,7 @@ class Guest:
         self.wait_serial(prompt, timeout)
         assert self.position > start
         text = re.sub(r"\x1b\[[?\d;]*[a-zA-Z]", "", self.serial[begin:self.position])
-        return text.replace("\r", "").rsplit("\n", 1)[0]
+        return text.replace("\r", "").rpartition("\n")[0]  # without the prompt
 
     def wait_exit(self, *statuses, timeout=60):
         try:

@@ -23,7 +23,8 @@
 #define MAX_INSNS  4 /* the instruction, the HLT, and room to see what went wrong */
 #define IVT_LIMIT  0x3ff
 
-/* A 286 in real mode holds bits 12-15 at 0; later processors keep IOPL and NT (SDM 3B 22.16.1). */
+/* A 286 in real mode holds bits 12-15 at 0; later processors keep IOPL and NT (SDM 3B, "Using EFLAGS Flags to
+ * Distinguish Between 32-Bit IA-32 Processors"). */
 #define FLAGS_286_REAL 0x0fff
 #define FLAGS_LATER    (EFLAGS_IOPL | EFLAGS_NT)
 
@@ -46,11 +47,12 @@ struct vec {
 };
 #define NOWHERE 0xffffffffu
 
-/* Initial memory beside the vector's own. */
+/* Memory beside the vector's own. */
 struct extra {
-    unsigned n;
+    unsigned n; /* initial */
     uint32_t address[4];
     uint8_t byte[4];
+    uint8_t after[8]; /* room for cells */
 };
 
 struct bench {
@@ -228,14 +230,18 @@ static void compare_regs(struct bench *b, const struct vec *v)
     }
 }
 
-/* Undefined flags are undefined in the flags an exception pushes, too. */
+/* Undefined flags are undefined in the flags an exception pushes, too.  (The address in the file is rounded down to even;
+ * so use the frame: IP, CS, FLAGS.) */
 static uint8_t memory_mask(const struct vec *v, uint32_t address)
 {
+    uint32_t base = (uint32_t)v->final[R_SS] << 4;
+    uint16_t offset = (uint16_t)(v->final[R_SP] + 4);
+
     if (v->exception_flags == NOWHERE)
         return 0xff;
-    if (address == v->exception_flags)
+    if (address == base + offset)
         return (uint8_t)v->flags_mask;
-    if (address == v->exception_flags + 1)
+    if (address == base + (uint16_t)(offset + 1))
         return (uint8_t)(v->flags_mask >> 8);
     return 0xff;
 }
@@ -348,31 +354,26 @@ static bool string_restart(struct vec *v, const char *form, struct extra *x)
     return true;
 }
 
-static bool divide_flags(struct vec *v, const char *form, struct extra *x)
+/* 8C /4 with a 16-bit displacement: MOV [disp16], FS, which is 0 here. */
+static bool fs_exists(struct vec *v, const char *form, struct extra *x)
 {
-    bool is_div = form[0] == 'F' && (form[1] == '6' || form[1] == '7') && (form[3] == '6' || form[3] == '7');
-
-    if (!is_div || v->exception_flags == NOWHERE)
-        return false;
-    v->flags_mask &= (uint16_t)~EFLAGS_STATUS;
-    return true;
-}
-
-/* 8C /4 and /5: FS and GS, 0 here. */
-static bool fs_gs(struct vec *v, const char *form, struct extra *x)
-{
+    static const uint8_t mov_disp16_fs[] = {0x8c, 0x26};
     uint32_t linear = ((uint32_t)v->initial[R_CS] << 4) + v->initial[R_IP];
-    uint8_t modrm = memory_before(v, linear + 1);
-    static const uint8_t reg[8] = {R_AX, R_CX, R_DX, R_BX, R_SP, R_BP, R_SI, R_DI};
+    uint32_t offset = memory_before(v, linear + 2) | (uint32_t)memory_before(v, linear + 3) << 8;
+    uint32_t target = ((uint32_t)v->initial[R_DS] << 4) + offset;
 
-    if (memory_before(v, linear) != 0x8c || modrm < 0xc0 || (modrm & 0x30) != 0x20)
-        return false;
+    for (unsigned i = 0; i < sizeof(mov_disp16_fs); i++)
+        if (memory_before(v, linear + i) != mov_disp16_fs[i])
+            return false;
     memcpy(v->final, v->initial, sizeof(v->final));
-    v->final[reg[modrm & 7]] = 0;
-    v->final[R_IP] = (uint16_t)(v->initial[R_IP] + 3); /* two bytes, and the HLT */
-    v->final[R_FLAGS] &= FLAGS_286_REAL;
-    v->end = linear + 2;
-    v->n_after = 0;
+    v->final[R_IP] = (uint16_t)(v->initial[R_IP] + 5); /* behind the HLT */
+    v->final[R_FLAGS] = (v->initial[R_FLAGS] & FLAGS_286_REAL) | EFLAGS_1;
+    v->exception_flags = NOWHERE;
+    v->end = linear + 4;
+    store_le(x->after, 4, target);
+    store_le(x->after + 4, 4, target + 1);
+    v->after = x->after;
+    v->n_after = 2;
     return true;
 }
 
@@ -381,8 +382,7 @@ static const struct difference differences[] = {
     {"POPF, IRET: IOPL and NT can be set in real mode", popped_iopl_nt},
     {"beyond the limit of SS: #SS (12) instead of #GP (13)", stack_fault},
     {"faulting string instruction: CX, SI, DI as before it", string_restart},
-    {"#DE: status flags pushed are undefined", divide_flags},
-    {"MOV from FS, GS: no #UD", fs_gs},
+    {"MOV from FS: no #UD", fs_exists},
 };
 
 /* Index of the difference that explains the outcome, or -1. */
