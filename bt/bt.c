@@ -141,14 +141,16 @@ static struct block *lookup_or_step(struct bt *bt, uint32_t guest_rip)
 
 static void chain(struct bt *bt, const struct chain_site *site, const struct block *b)
 {
-    uint32_t end = site->jump_end & ~CHAIN_CROSSES_PAGE;
-    const uint8_t *to = bt->codemem.exec + b->direct;
+    uint32_t end = site->jump_end & CHAIN_OFFSET;
+    unsigned gated = site->jump_end >> CHAIN_GATED_SHIFT & 3;
+    uint32_t entry = gated >= b->gate ? b->gated : b->direct;
+    const uint8_t *to = bt->codemem.exec + entry;
     int32_t rel;
 
     if (site->jump_end & CHAIN_CROSSES_PAGE) {
         if (bt->e.end - bt->e.p < BLOCK_ROOM)
             return;
-        to = xlat_emit_guard(bt, bt->ctx, b);
+        to = xlat_emit_guard(bt, bt->ctx, b, entry);
     }
     rel = (int32_t)(to - (bt->codemem.exec + end));
     memcpy(bt->codemem.write + end - 4, &rel, 4);
@@ -157,11 +159,11 @@ static void chain(struct bt *bt, const struct chain_site *site, const struct blo
 
 /* --- exits --- */
 
-/* Translated code stopped before instruction number icount of b: take the rest back. */
-static void uncount(struct bt *bt, const struct block *b, unsigned icount)
+/* Translated code stopped at an instruction: take back the count of those that were not executed. */
+static void uncount(struct bt *bt, const struct recover *r)
 {
-    if (b && (bt->opt.want_counts || bt->lockstep))
-        hot_of(bt->cpu)->icount -= b->n_translated - icount;
+    if (bt->opt.want_counts || bt->lockstep)
+        hot_of(bt->cpu)->icount -= r->rest;
 }
 
 static const uint8_t *on_chain(struct bt *bt)
@@ -204,11 +206,14 @@ static const uint8_t *on_callout(struct bt *bt)
     cpu->rip = site.guest_rip;
     bt->stats.callouts++;
     const struct block *b = NULL;
-    if (bt->opt.want_counts || bt->lockstep)
+    uint64_t rest = 0;
+    if (bt->opt.want_counts || bt->lockstep) {
         b = tcache_by_host(bt, resume - 1);
+        rest = tcache_recover(bt, b, resume - 1)->rest;
+    }
     if (bt->lockstep) {
-        uncount(bt, b, site.icount);
-        lockstep_after(bt->lockstep, b, site.icount);
+        hot_of(cpu)->icount -= rest;
+        lockstep_after(bt->lockstep, b, (unsigned)hot_of(cpu)->icount);
         cpu_step(cpu);
         return NULL;
     }
@@ -221,8 +226,7 @@ static const uint8_t *on_callout(struct bt *bt)
         dead == bt->stats.dead_blocks + bt->stats.cache_flushes && ctx_is_current(bt))
         return resume; /* (a stale mode was updated by cpu_step) */
     bt->stats.callouts_ended++;
-    if (dead == bt->stats.dead_blocks + bt->stats.cache_flushes || bt->stats.cache_flushes == 0)
-        uncount(bt, b, site.icount);
+    hot_of(cpu)->icount -= rest;
     return NULL;
 }
 
@@ -234,10 +238,10 @@ static void on_gate(struct bt *bt)
     const struct recover *r = tcache_recover(bt, b, pc);
 
     cpu->rip = r->guest_rip;
-    uncount(bt, b, r->icount);
+    uncount(bt, r);
     bt->stats.gates++;
     if (bt->lockstep)
-        lockstep_after(bt->lockstep, b, r->icount);
+        lockstep_after(bt->lockstep, b, (unsigned)hot_of(cpu)->icount);
     cpu_step(cpu);
 }
 
@@ -291,7 +295,7 @@ static bool leave(struct bt *bt, struct fault *f, enum exit_reason reason)
             return false;
         r = tcache_recover(bt, b, pc);
         save_state(bt, f, r->guest_rip, r->fix);
-        uncount(bt, b, r->icount);
+        uncount(bt, r);
         bt->fault_block = b;
         bt->fault_code = b->code + (r->guest_rip - b->guest_rip);
     }

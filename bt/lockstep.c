@@ -142,6 +142,8 @@ void lockstep_before(struct lockstep *ls, const struct block *b)
             break;
         ls->step++;
         take_regs(&ls->states[ls->n_states++], cpu);
+        if ((uint32_t)cpu->rip != ((rip + in.len) & (b->mode & MODE_CS32 ? 0xffffffffu : 0xffffu)))
+            break; /* a branch taken leaves the block */
     }
     cpu->probe = NULL;
     for (unsigned i = ls->n_entries; i-- > 0;) {

@@ -63,16 +63,17 @@ static inline struct bt_hot *hot_of(struct cpu *cpu)
 /* Data after "call stub_chain". */
 struct chain_site {
     uint32_t target_rip;
-    uint32_t jump_end; /* cache offset just after the rel32 to patch; bit 31: the target is in another page */
+    uint32_t jump_end; /* cache offset just after the rel32 to patch, and the bits below */
 } __attribute__((packed));
-#define CHAIN_CROSSES_PAGE 0x80000000u
+#define CHAIN_CROSSES_PAGE 0x80000000u /* the target is in another page */
+#define CHAIN_GATED_SHIFT 29           /* 2 bits: enum gate passed on the way, the FP state is still in the host's registers */
+#define CHAIN_OFFSET 0x1fffffffu
 
 /* Data after "call stub_callout". */
 struct callout_site {
     uint32_t guest_rip;
     uint8_t insn_len;
     uint8_t may_resume;
-    uint16_t icount; /* translated instructions of the block before this one */
 } __attribute__((packed));
 
 /* Host PC -> guest state. */
@@ -80,18 +81,21 @@ enum fix { FIX_NONE, FIX_RDI_R11 /* guest EDI is in R11 */ };
 struct recover {
     uint32_t host_off; /* of the first host instruction of the guest instruction */
     uint32_t guest_rip;
-    uint16_t icount;   /* translated instructions of the block before it */
+    uint16_t rest; /* translated instructions counted already, but not executed when this one does not complete */
     uint8_t fix;
 };
+
+enum gate { GATE_NONE, GATE_X87, GATE_SSE }; /* each includes those before it */
 
 struct block {
     /* key */
     uint32_t guest_rip, cs_base, cs_limit, mode;
     uint64_t code; /* frame << 12 | offset */
     uint32_t second_frame; /* + 1, of a block made of one instruction that crosses a page; 0: none */
-    uint16_t guest_len, n_insns, n_translated;
+    uint16_t guest_len, n_insns;
+    uint8_t gate; /* enum gate needed */
     bool is_dead;
-    uint32_t direct, indirect, host_end; /* cache offsets: entries, end */
+    uint32_t direct, indirect, gated, host_end; /* cache offsets: entries (gated: after the FP gate), end */
     uint32_t recover_first, n_recover;
     struct block *hash_next, *frame_next, *frame2_next;
 };
@@ -111,7 +115,7 @@ struct bt_stats {
     uint64_t lockstep_blocks, lockstep_insns;
 };
 
-#define SITE_HASH 4096
+#define SITE_HASH_BITS 16
 struct site { /* an instruction that faulted for a reason a call-out would avoid */
     uint64_t code;
     uint32_t count;
@@ -150,7 +154,7 @@ struct bt {
     uint64_t gs_base;       /* value in the GS base register */
     bool has_fsgsbase, has_bmi2;
 
-    struct site sites[SITE_HASH];
+    struct site sites[1 << SITE_HASH_BITS];
     const struct block *fault_block; /* of the last EXIT_FAULT, and its instruction */
     uint64_t fault_code, fault_frame;
     enum window_fault fault_kind;
@@ -172,7 +176,7 @@ const struct recover *tcache_recover(const struct bt *bt, const struct block *b,
 void tcache_kill(struct bt *bt, struct block *b);
 void tcache_flush(struct bt *bt);
 void tcache_invalidate(struct bt *bt, uint64_t off, uint64_t len); /* guest memory bytes changed */
-void tcache_add_recover(struct bt *bt, struct block *b, uint32_t guest_rip, unsigned icount, unsigned fix);
+void tcache_add_recover(struct bt *bt, struct block *b, uint32_t guest_rip, unsigned rest, unsigned fix);
 struct ctx *ctx_current(struct bt *bt);
 void ctx_code_gone(void *bt, struct window *w, uint32_t page);
 void ctx_drop_all(struct bt *bt);
@@ -184,7 +188,7 @@ bool site_note_fault(struct bt *bt, uint64_t code, unsigned faults); /* true: en
 struct block *translate_block(struct bt *bt, struct ctx *ctx, uint32_t guest_rip, uint64_t code, int64_t second_frame);
 
 /* xlat_flow.c: code that jumps to target if its page is still mapped to the same frame, else through the jump table. */
-const uint8_t *xlat_emit_guard(struct bt *bt, const struct ctx *ctx, const struct block *target);
+const uint8_t *xlat_emit_guard(struct bt *bt, const struct ctx *ctx, const struct block *target, uint32_t entry);
 
 /* dump.c */
 unsigned block_bytes(const struct bt *bt, const struct block *b, uint32_t rip, uint8_t *buf); /* up to 15 guest bytes at rip; 0: outside */

@@ -47,14 +47,14 @@ static void grow(void **p, uint32_t n, uint32_t *cap, size_t size)
         BUG("out of memory for block tables");
 }
 
-void tcache_add_recover(struct bt *bt, struct block *b, uint32_t guest_rip, unsigned icount, unsigned fix)
+void tcache_add_recover(struct bt *bt, struct block *b, uint32_t guest_rip, unsigned rest, unsigned fix)
 {
     void *p = bt->recover;
 
     grow(&p, bt->n_recover, &bt->cap_recover, sizeof(*bt->recover));
     bt->recover = p;
     bt->recover[bt->n_recover++] = (struct recover){.host_off = cache_off(bt, emit_here(&bt->e)), .guest_rip = guest_rip,
-                                                    .icount = (uint16_t)icount, .fix = (uint8_t)fix};
+                                                    .rest = (uint16_t)rest, .fix = (uint8_t)fix};
     b->n_recover++;
 }
 
@@ -124,7 +124,7 @@ const struct recover *tcache_recover(const struct bt *bt, const struct block *b,
     return &r[lo];
 }
 
-/* Direct entry: mov r8d, guest_rip; jmp stub_indirect, so that chained jumps that still lead here find the block's successor
+/* Direct (and gated) entry: mov r8d, guest_rip; jmp stub_indirect, so that chained jumps that still lead here find the block's successor
  * by the jump table.  Indirect entry: jmp stub_miss, so that jump tables forget it. */
 static void overwrite_entries(struct bt *bt, const struct block *b)
 {
@@ -133,6 +133,12 @@ static void overwrite_entries(struct bt *bt, const struct block *b)
     e.p = bt->codemem.write + b->indirect;
     emit_jmp(&e, bt->stub_miss);
     e.p = bt->codemem.write + b->direct;
+    if (b->gated != b->direct) {
+        uint8_t *over = emit_short(&e, CC_JMP); /* the gate's call is shorter than what follows */
+
+        e.p = bt->codemem.write + b->gated;
+        emit_patch8(&e, over);
+    }
     emit_mov_ri32(&e, H_R8, b->guest_rip);
     emit_jmp(&e, bt->stub_indirect);
 }
@@ -323,7 +329,7 @@ struct ctx *ctx_current(struct bt *bt)
 
 static struct site *site_slot(const struct bt *bt, uint64_t code)
 {
-    return (struct site *)&bt->sites[(code * 0x9e3779b97f4a7c15ull) >> 52];
+    return (struct site *)&bt->sites[(code * 0x9e3779b97f4a7c15ull) >> (64 - SITE_HASH_BITS)];
 }
 
 bool site_is_callout(const struct bt *bt, uint64_t code)

@@ -10,17 +10,17 @@
 
 void xlat_recover(struct xlat *x, unsigned fix)
 {
-    tcache_add_recover(x->bt, x->b, x->rips[x->i], x->icount, fix);
+    /* fix-ups come in the middle of an instruction that is counted already */
+    tcache_add_recover(x->bt, x->b, x->rips[x->i], x->icount - (fix != FIX_NONE), fix);
 }
 
 void xlat_callout(struct xlat *x, const struct insn *in, bool may_resume)
 {
-    struct callout_site site = {.guest_rip = x->rips[x->i], .insn_len = in->len, .may_resume = may_resume,
-                                .icount = (uint16_t)x->icount};
+    struct callout_site site = {.guest_rip = x->rips[x->i], .insn_len = in->len, .may_resume = may_resume};
 
     emit_call(x->e, x->bt->stub_callout);
     emit_bytes(x->e, &site, sizeof(site));
-    x->is_fp_gated = x->is_sse_gated = false; /* C code ran: the FP state was saved */
+    x->gated = GATE_NONE; /* C code ran: the FP state was saved */
     if (in->desc->sens)
         x->bt->cpu->stats.sens_sites[in->desc->sens]++;
 }
@@ -32,17 +32,42 @@ static void emit_poll(struct xlat *x)
     emit_load(x->e, H_R8, HMEM(H_R8, 0), 4);       /* mov r8d, [r8]   */
 }
 
-static void emit_gate(struct xlat *x, const struct insn *in)
+static enum gate gate_of(const struct insn *in)
 {
-    if (in->desc->attr & ATTR_SSE) {
-        if (!x->is_sse_gated)
-            emit_call_mem(x->e, HOT(sse_gate));
-        x->is_sse_gated = x->is_fp_gated = true;
-    } else if (in->desc->attr & (ATTR_X87 | ATTR_MMX)) {
-        if (!x->is_fp_gated)
-            emit_call_mem(x->e, HOT(fp_gate));
-        x->is_fp_gated = true;
+    if (in->desc->iclass != INNOCUOUS)
+        return GATE_NONE;
+    return in->desc->attr & ATTR_SSE ? GATE_SSE : in->desc->attr & (ATTR_X87 | ATTR_MMX) ? GATE_X87 : GATE_NONE;
+}
+
+static void emit_gate(struct xlat *x, enum gate gate)
+{
+    if (x->gated >= gate)
+        return;
+    emit_call_mem(x->e, gate == GATE_SSE ? HOT(sse_gate) : HOT(fp_gate));
+    x->gated = gate;
+}
+
+void xlat_segment_begin(struct xlat *x)
+{
+    x->icount = 0;
+    x->segment_recover = x->bt->n_recover;
+    x->segment_count = NULL;
+    if (x->bt->opt.want_counts || x->bt->lockstep) {
+        emit_lea64(x->e, R_COUNT, HMEM(R_COUNT, 0x7fffffff)); /* lea r13, [r13+n], patched when n is known */
+        x->segment_count = x->e->p - 4;
     }
+}
+
+void xlat_segment_end(struct xlat *x)
+{
+    uint32_t n = x->icount;
+
+    if (!x->segment_count || emit_is_full(x->e))
+        return;
+    memcpy(x->segment_count, &n, 4);
+    for (uint32_t i = x->segment_recover; i < x->bt->n_recover; i++)
+        x->bt->recover[i].rest = (uint16_t)(n - x->bt->recover[i].rest); /* was: instructions before it */
+    x->segment_count = NULL;
 }
 
 static bool has_moffs(const struct insn *in)
@@ -70,7 +95,7 @@ static bool translate_innocuous(struct xlat *x, const struct insn *in)
         return (in->desc->attr & ATTR_NO16) != 0; /* hint: nothing to do; CLFLUSH may fault and is called out */
     if (insn_is(in, op_fwait) && (x->bt->cpu->paging.cr0 & CR0_MP))
         return false; /* CR0.MP && CR0.TS: #NM; the gate tests TS only */
-    emit_gate(x, in);
+    emit_gate(x, gate_of(in));
     return xlat_copy(x, in);
 }
 
@@ -103,7 +128,7 @@ static bool is_block_end(const struct insn *in)
                                       op_rsm, op_mov_to_cr};
 
     if (in->desc->iclass == BRANCH)
-        return true;
+        return !xlat_flow_continues(in);
     for (unsigned i = 0; i < ARRAY_SIZE(enders); i++)
         if (insn_is(in, enders[i]))
             return true;
@@ -138,19 +163,23 @@ static unsigned scan(struct xlat *x, struct insn *insns, uint32_t *rips, const u
  * indirect jump, or a return that its call did not predict (which polls in the stub). */
 static bool needs_poll(const struct xlat *x)
 {
-    const struct insn *last = &x->insns[x->n - 1];
-    uint32_t rip = x->rips[x->n - 1], next = rip + last->len;
+    for (unsigned i = 0; i < x->n; i++) {
+        const struct insn *in = &x->insns[i];
+        uint32_t next = x->rips[i] + in->len;
 
-    if (!(x->mode & MODE_CS32))
-        next &= 0xffff;
-    if (next <= x->b->guest_rip)
-        return true;
-    if (last->desc->iclass != BRANCH || insn_is(last, op_ret_near))
-        return false;
-    if (insn_is(last, op_jmp_ind) || insn_is(last, op_call_ind))
-        return true;
-    next += (uint32_t)last->imm;
-    return (last->opsize == 2 ? next & 0xffff : next) <= rip;
+        if (!(x->mode & MODE_CS32))
+            next &= 0xffff;
+        if (next <= x->b->guest_rip)
+            return true;
+        if (in->desc->iclass != BRANCH || insn_is(in, op_ret_near))
+            continue;
+        if (insn_is(in, op_jmp_ind) || insn_is(in, op_call_ind))
+            return true;
+        next += (uint32_t)in->imm;
+        if ((in->opsize == 2 ? next & 0xffff : next) <= x->rips[i])
+            return true;
+    }
+    return false;
 }
 
 static void emit_body(struct xlat *x)
@@ -159,34 +188,36 @@ static void emit_body(struct xlat *x)
 
     for (x->i = 0; x->i < x->n; x->i++) {
         const struct insn *in = &x->insns[x->i];
+        struct xlat before = *x;
         uint8_t *start = x->e->p;
         uint32_t n_recover = x->bt->n_recover, b_recover = x->b->n_recover;
-        unsigned n_exits = x->n_exits;
-        bool fp = x->is_fp_gated, sse = x->is_sse_gated;
 
         xlat_recover(x, FIX_NONE);
+        x->icount++;
         if (translate_insn(x, in)) {
-            x->icount++;
-            is_ended = in->desc->iclass == BRANCH;
+            is_ended = in->desc->iclass == BRANCH && (x->i + 1 == x->n || is_block_end(in));
+            if (in->desc->iclass == BRANCH && !is_ended)
+                xlat_segment_begin(x);
             continue;
         }
+        /* take back what a failed attempt emitted */
+        *x = before;
         x->e->p = start;
         x->bt->n_recover = n_recover;
         x->b->n_recover = b_recover;
-        x->n_exits = n_exits;
-        x->is_fp_gated = fp;
-        x->is_sse_gated = sse;
         xlat_recover(x, FIX_NONE);
-        is_ended = is_block_end(in);
+        is_ended = in->desc->iclass == BRANCH || is_block_end(in);
         xlat_callout(x, in, !is_ended);
+        if (in->desc->iclass == BRANCH)
+            break; /* what follows is another block's */
     }
     if (!is_ended) {
-        const struct insn *last = &x->insns[x->n - 1];
-
         x->i = x->n - 1;
-        xlat_exit_direct(x, xlat_next_rip(x, last));
+        xlat_segment_end(x);
+        xlat_exit_direct(x, xlat_next_rip(x, &x->insns[x->i]));
+    } else {
+        xlat_segment_end(x);
     }
-    x->b->n_translated = (uint16_t)x->icount;
 }
 
 /* Verify R8 = EIP for those who come by a jump table. */
@@ -221,10 +252,10 @@ static void emit_second_page_guard(struct xlat *x)
     emit_mov_rr64(e, H_RCX, H_R9);
 }
 
-/* A dead block's direct entry is overwritten with 11 bytes: they must be its own. */
-static void pad_entry(struct xlat *x, const uint8_t *direct_write)
+/* A dead block's gated entry is overwritten with 11 bytes: they must be its own. */
+static void pad_entry(struct xlat *x, const uint8_t *gated_write)
 {
-    while (!emit_is_full(x->e) && x->e->p - direct_write < 11)
+    while (!emit_is_full(x->e) && x->e->p - gated_write < 11)
         emit_u8(x->e, 0xcc);
 }
 
@@ -237,7 +268,7 @@ struct block *translate_block(struct bt *bt, struct ctx *ctx, uint32_t guest_rip
     uint8_t crossing[32];
     struct xlat x = {.bt = bt, .e = &bt->e, .mode = ctx->mode, .cs_base = ctx->cs_base, .cs_limit = ctx->cs_limit,
                      .insns = insns, .rips = rips};
-    uint8_t *direct_write;
+    uint8_t *gated_write;
 
     x.b = tcache_new(bt);
     x.b->guest_rip = guest_rip;
@@ -268,24 +299,22 @@ struct block *translate_block(struct bt *bt, struct ctx *ctx, uint32_t guest_rip
     x.b->indirect = cache_off(bt, emit_here(x.e));
     emit_indirect_entry(&x);
     x.b->direct = cache_off(bt, emit_here(x.e));
-    direct_write = x.e->p;
     tcache_add_recover(bt, x.b, guest_rip, 0, FIX_NONE);
+    for (unsigned i = 0; i < x.n; i++)
+        if (gate_of(&insns[i]) > x.b->gate)
+            x.b->gate = (uint8_t)gate_of(&insns[i]);
+    emit_gate(&x, x.b->gate);
+    x.b->gated = cache_off(bt, emit_here(x.e));
+    gated_write = x.e->p;
     if (x.b->second_frame)
         emit_second_page_guard(&x);
-    uint8_t *count_place = NULL;
-    if (bt->opt.want_counts || bt->lockstep) {
-        emit_lea64(x.e, R_COUNT, HMEM(R_COUNT, 0x7fffffff)); /* lea r13, [r13+n], patched below */
-        count_place = x.e->p - 4;
-    }
+    xlat_segment_begin(&x);
+    x.i = 0;
+    xlat_recover(&x, FIX_NONE);
     if (needs_poll(&x))
         emit_poll(&x);
     emit_body(&x);
-    pad_entry(&x, direct_write);
-    if (count_place && !emit_is_full(x.e)) {
-        uint32_t n = x.b->n_translated;
-
-        memcpy(count_place, &n, 4);
-    }
+    pad_entry(&x, gated_write);
     xlat_finish_exits(&x);
     if (emit_is_full(x.e))
         BUG("block at %#x does not fit %u bytes", guest_rip, BLOCK_ROOM);

@@ -8,8 +8,9 @@
 
 /* A jump to another block, to be completed by a chain stub after the block's code. */
 struct xlat_exit {
-    uint8_t *place;   /* end of the jump's or call's rel32 */
+    uint8_t *place; /* end of the jump's or call's rel32 */
     uint32_t target;
+    uint8_t gated;  /* enum gate passed before the jump */
 };
 
 struct xlat {
@@ -21,8 +22,11 @@ struct xlat {
     struct insn *insns;
     uint32_t *rips;
     unsigned n, i;        /* instructions, and the one being translated */
-    unsigned icount;      /* translated (not called-out) instructions before it */
-    bool is_fp_gated, is_sse_gated; /* a gate was passed since the block's start or last call-out */
+    /* A segment is a run of instructions executed all or none but for faults: it is counted at its start. */
+    uint8_t *segment_count;         /* place of the count to patch; NULL: not counting */
+    unsigned icount;                /* translated (not called-out) instructions of the segment so far */
+    uint32_t segment_recover;       /* first recover entry of the segment */
+    uint8_t gated;        /* enum gate passed since the block's start or the last call-out or call */
     struct xlat_exit exits[XLAT_MAX_EXITS];
     unsigned n_exits;
 };
@@ -70,6 +74,8 @@ void xlat_stack_move(struct xlat *x, int delta); /* SP += delta, flag-neutral, R
 
 /* xlat_flow.c */
 bool xlat_flow(struct xlat *x, const struct insn *in); /* any BRANCH row */
+/* Does the block go on after this branch: where a Jcc falls through, where a call returns? */
+bool xlat_flow_continues(const struct insn *in);
 void xlat_exit_direct(struct xlat *x, uint32_t target);
 void xlat_finish_exits(struct xlat *x);
 
@@ -79,5 +85,7 @@ bool xlat_system(struct xlat *x, const struct insn *in);
 /* translate.c */
 void xlat_callout(struct xlat *x, const struct insn *in, bool may_resume);
 void xlat_recover(struct xlat *x, unsigned fix); /* from here on, a fault is at the current instruction */
+void xlat_segment_begin(struct xlat *x);
+void xlat_segment_end(struct xlat *x);
 
 #endif

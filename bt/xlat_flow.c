@@ -15,7 +15,7 @@ static bool is_same_page(const struct xlat *x, uint32_t rip)
 static void add_exit(struct xlat *x, uint8_t *place, uint32_t target)
 {
     if (x->n_exits < XLAT_MAX_EXITS)
-        x->exits[x->n_exits++] = (struct xlat_exit){.place = place, .target = target};
+        x->exits[x->n_exits++] = (struct xlat_exit){.place = place, .target = target, .gated = x->gated};
 }
 
 void xlat_exit_direct(struct xlat *x, uint32_t target)
@@ -47,6 +47,7 @@ void xlat_finish_exits(struct xlat *x)
         const struct xlat_exit *ex = &x->exits[i];
         struct chain_site site = {.target_rip = ex->target, .jump_end = (uint32_t)(ex->place - bt->codemem.write)};
 
+        site.jump_end |= (uint32_t)ex->gated << CHAIN_GATED_SHIFT;
         if (!is_same_page(x, ex->target))
             site.jump_end |= CHAIN_CROSSES_PAGE;
         emit_patch32(e, ex->place);
@@ -56,7 +57,7 @@ void xlat_finish_exits(struct xlat *x)
 }
 
 /* A guard is emitted when its jump is first taken, at the end of the cache, on the way to the target. */
-const uint8_t *xlat_emit_guard(struct bt *bt, const struct ctx *ctx, const struct block *target)
+const uint8_t *xlat_emit_guard(struct bt *bt, const struct ctx *ctx, const struct block *target, uint32_t entry)
 {
     struct emit *e = &bt->e;
     const uint8_t *guard = emit_here(e);
@@ -72,7 +73,7 @@ const uint8_t *xlat_emit_guard(struct bt *bt, const struct ctx *ctx, const struc
     emit_jmp(e, bt->stub_indirect);
     emit_patch8(e, ok);
     emit_mov_rr64(e, H_RCX, H_R9);                                   /* ok: mov rcx, r9            */
-    emit_jmp(e, bt->codemem.exec + target->direct);                  /* jmp  target                */
+    emit_jmp(e, bt->codemem.exec + entry);                           /* jmp  target                */
     return guard;
 }
 
@@ -118,7 +119,10 @@ static bool push_return(struct xlat *x, uint32_t ret, unsigned size)
 static void return_point(struct xlat *x, uint32_t ret)
 {
     check_r8(x, ret);
-    xlat_exit_direct(x, ret);
+    x->gated = GATE_NONE;
+    xlat_segment_end(x);
+    if (x->i + 1 == x->n)
+        xlat_exit_direct(x, ret);
 }
 
 static uint32_t return_address(const struct xlat *x, const struct insn *in)
@@ -141,8 +145,8 @@ static bool flow_call_rel(struct xlat *x, const struct insn *in)
     return true;
 }
 
-/* The new EIP into R8D, from register or memory.  size 2 is zero-extended. */
-static bool load_target(struct xlat *x, const struct insn *in)
+/* The new EIP into reg, from register or memory.  size 2 is zero-extended. */
+static bool load_target(struct xlat *x, const struct insn *in, int reg)
 {
     struct hmem m;
 
@@ -151,20 +155,19 @@ static bool load_target(struct xlat *x, const struct insn *in)
     if (in->is_mem) {
         if (!xlat_mem(x, in, in->opsize, &m))
             return false;
-        emit_load(x->e, H_R11, m, in->opsize);
+        emit_load(x->e, reg, m, in->opsize);
     } else if (in->opsize == 2) {
-        emit_movzx16(x->e, H_R11, host_reg(in->rm));
+        emit_movzx16(x->e, reg, host_reg(in->rm));
     } else {
-        emit_mov_rr32(x->e, H_R11, host_reg(in->rm));
+        emit_mov_rr32(x->e, reg, host_reg(in->rm));
     }
     return true;
 }
 
 static bool flow_jmp_ind(struct xlat *x, const struct insn *in)
 {
-    if (!load_target(x, in))
+    if (!load_target(x, in, H_R8))
         return false;
-    emit_mov_rr32(x->e, H_R8, H_R11);
     jump_r8(x);
     return true;
 }
@@ -174,9 +177,12 @@ static bool flow_call_ind(struct xlat *x, const struct insn *in)
     uint32_t ret = return_address(x, in);
     struct emit *e = x->e;
 
-    if (!load_target(x, in) || !push_return(x, ret, in->opsize))
+    int reg = is_stack_flat(x) ? H_R8 : H_R11; /* other stacks need R8 for the push */
+
+    if (!load_target(x, in, reg) || !push_return(x, ret, in->opsize))
         return false;
-    emit_mov_rr32(e, H_R8, H_R11);
+    if (reg != H_R8)
+        emit_mov_rr32(e, H_R8, reg);
     emit_load(e, H_R10, HOT(jump_table), 8);                  /* mov   r10, table         */
     emit_movzx16(e, H_R9, H_R8);                              /* movzx r9d, r8w           */
     emit_call_mem(e, HMEM_X(H_R10, H_R9, 3, 0));              /* call  [r10+r9*8]         */
@@ -191,9 +197,12 @@ static bool flow_ret(struct xlat *x, const struct insn *in)
 
     if (!any_target_fits(x, size) || !xlat_stack_slot(x, 0, size, &slot))
         return false;
-    emit_load(x->e, H_R11, slot, size);                       /* mov  r11d, [sp]          */
+    int reg = is_stack_flat(x) ? H_R8 : H_R11;
+
+    emit_load(x->e, reg, slot, size);                         /* mov  r8d, [sp]           */
     xlat_stack_move(x, (int)size + (in->imm_len ? (int)(uint16_t)in->imm : 0));
-    emit_mov_rr32(x->e, H_R8, H_R11);
+    if (reg != H_R8)
+        emit_mov_rr32(x->e, H_R8, reg);
     emit_ret(x->e);                                           /* ret: to a return point   */
     return true;
 }
@@ -205,7 +214,9 @@ static bool flow_jcc(struct xlat *x, const struct insn *in)
     if (!direct_target(x, in, &target))
         return false;
     add_exit(x, emit_near(x->e, in->opcode & 15), target);
-    xlat_exit_direct(x, xlat_next_rip(x, in));
+    xlat_segment_end(x);
+    if (x->i + 1 == x->n)
+        xlat_exit_direct(x, xlat_next_rip(x, in));
     return true;
 }
 
@@ -244,6 +255,11 @@ static bool flow_loop(struct xlat *x, const struct insn *in)
         emit_patch8(e, not_taken);
     xlat_exit_direct(x, insn_is(in, op_jcxz) ? target : next);
     return true;
+}
+
+bool xlat_flow_continues(const struct insn *in)
+{
+    return insn_is(in, op_jcc) || insn_is(in, op_call_rel) || insn_is(in, op_call_ind);
 }
 
 bool xlat_flow(struct xlat *x, const struct insn *in)

@@ -5,7 +5,7 @@ import json
 import re
 import sys
 
-from ringer import SHELL_PROMPT, Failure, Qemu, Ringer, give_away, guest, log, run_test, scratch
+from ringer import SHELL_PROMPT, Failure, Qemu, Ringer, guest, log, run_test, scratch
 
 COMPLAINTS = re.compile(
     r"clocksource.*(unstable|skew|watchdog)|tsc.*(unstable|failed|skew)|spurious|nobody cared|lost interrupt|hda.*lost|"
@@ -46,6 +46,7 @@ def shell_session(g, prompt_timeout):
     return answers, dmesg
 
 
+APPEND = "console=ttyS0 gend=shell"
 EXPECTED = {
     "arithmetic": "42",
     "pipe": "500500",
@@ -53,31 +54,51 @@ EXPECTED = {
 }
 
 
-def test(flavour):
-    kernel, initrd = guest(flavour + "/vmlinuz"), guest(flavour + "/initrd.gz")
-    append = "console=ttyS0 gend=shell"
-    disk = scratch("disk.img", b"\0" * (8 << 20))
-    stats = scratch("stats.json", b"")
-    with Ringer("--kernel", kernel, "--initrd", initrd, "--append", append, "--disk", disk, "--cdrom",
-                guest("ipxe/ipxe.iso"), "--stats=" + stats) as r:
+def boot_files(flavour):
+    return guest(flavour + "/vmlinuz"), guest(flavour + "/initrd.gz"), guest("ipxe/ipxe.iso")
+
+
+def boot_ringer(flavour, disk, stats):
+    kernel, initrd, iso = boot_files(flavour)
+    with Ringer("--kernel", kernel, "--initrd", initrd, "--append", APPEND, "--disk", disk, "--cdrom", iso,
+                "--stats=" + stats) as r:
         answers, dmesg = shell_session(r, 300)
         r.type("poweroff -f\n")
         r.wait_exit(0, timeout=120)
-    give_away(disk)
-    with Qemu("-m", "128", "-kernel", kernel, "-initrd", initrd, "-append", append, "-drive", f"file={disk},format=raw",
-              "-cdrom", guest("ipxe/ipxe.iso")) as q:
-        expected, qemu_dmesg = shell_session(q, 600)
+    return answers, dmesg
+
+
+def boot_qemu(flavour, disk):
+    kernel, initrd, iso = boot_files(flavour)
+    with Qemu("-m", "128", "-kernel", kernel, "-initrd", initrd, "-append", APPEND, "-drive", f"file={disk},format=raw",
+              "-cdrom", iso) as q:
+        return shell_session(q, 600)
+
+
+def check_log(flavour, disk, dmesg, qemu_dmesg):
+    """A complaint counts if it comes every time: a busy host can make any clock look wrong once."""
+    if "Linux version" not in dmesg or "Linux version" not in qemu_dmesg:
+        raise Failure("dmesg did not print the kernel's log")
+    new = complaints(dmesg) - complaints(qemu_dmesg)
+    for _ in range(2):
+        if not new:
+            return
+        log("complaints, to be seen again:", *sorted(new))
+        new &= complaints(boot_ringer(flavour, disk, scratch("stats-again.json", b""))[1])
+    if new:
+        raise Failure("complaints in dmesg that QEMU does not cause:\n  " + "\n  ".join(sorted(new)))
+
+
+def check_answers(answers, expected):
     for name, answer in EXPECTED.items():
         if expected[name] != answer:
             raise Failure(f"QEMU's guest answers '{expected[name]}' to {name}: the test is wrong")
     for name, answer in expected.items():
         if answers[name] != answer:
             raise Failure(f"{name}: the guest answers '{answers[name]}', under QEMU '{answer}'")
-    if "Linux version" not in dmesg or "Linux version" not in qemu_dmesg:
-        raise Failure("dmesg did not print the kernel's log")
-    new = complaints(dmesg) - complaints(qemu_dmesg)
-    if new:
-        raise Failure("complaints in dmesg that QEMU does not cause:\n  " + "\n  ".join(sorted(new)))
+
+
+def check_stats(stats):
     with open(stats) as f:
         numbers = json.load(f)
     share = numbers["instructions"]["translated_percent"]
@@ -85,6 +106,16 @@ def test(flavour):
         f"{numbers['signals_per_million']:.2f} signals per million")
     if share <= 99:
         raise Failure(f"only {share:.3f} % of the instructions ran translated")
+
+
+def test(flavour):
+    disk = scratch("disk.img", b"\0" * (8 << 20))
+    stats = scratch("stats.json", b"")
+    answers, dmesg = boot_ringer(flavour, disk, stats)
+    expected, qemu_dmesg = boot_qemu(flavour, disk)
+    check_answers(answers, expected)
+    check_log(flavour, disk, dmesg, qemu_dmesg)
+    check_stats(stats)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 /* MSRs and control registers: what exists, what is refused. */
 #include "tests/unit/sys_fixture.h"
+#include "cpu/cpuid.h"
 
 static bool wrmsr(struct fixture *f, uint32_t msr, uint64_t value)
 {
@@ -89,6 +90,28 @@ static void tsc_can_be_set(void **state)
     assert_int_equal(v, 1007);
 }
 
+static void apic_base_changed(void *opaque, uint64_t value)
+{
+    ((struct fixture *)opaque)->device_value = value;
+}
+
+static void apic_base_is_told_to_the_board(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t v;
+
+    f->cpu->board.apic_base = apic_base_changed;
+    assert_true(rdmsr(f, 0x1b, &v));
+    assert_int_equal(v, 0xfee00900);
+    assert_true(cpuid_query(f->cpu, 1, 0).edx & 1u << 9);
+    assert_true(wrmsr(f, 0x1b, 0xfed00100));
+    assert_int_equal(f->device_value, 0xfed00100);
+    assert_false(cpuid_query(f->cpu, 1, 0).edx & 1u << 9); /* switched off */
+    assert_false(wrmsr(f, 0x1b, 0xfee00d00)); /* no x2APIC */
+    assert_false(wrmsr(f, 0x1b, 1ull << 36 | 0x900));
+    assert_int_equal(f->device_value, 0xfed00100);
+}
+
 static bool mov_to_cr(struct fixture *f, unsigned number, uint32_t value)
 {
     PUT(f, CODE, 0x0f, 0x22, (uint8_t)(0xc0 | number << 3));
@@ -164,6 +187,7 @@ int main(void)
         PROT(unknown_registers_are_gp),
         PROT(bad_values_are_gp),
         PROT(tsc_can_be_set),
+        PROT(apic_base_is_told_to_the_board),
         PROT(control_register_rules),
         PROT(pae_checks_its_top_entries),
         PROT(lmsw_cannot_clear_pe),

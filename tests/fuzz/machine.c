@@ -1,0 +1,251 @@
+/* The machine of insn_fuzz: some RAM, a ROM page, no devices, a clock that stands still. */
+#include "tests/fuzz/fuzz.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "cpu/hostfp.h"
+#include "cpu/mem.h"
+
+#define PTE_A 0x20u
+
+static uint8_t no_interrupt(void *opaque)
+{
+    return 0;
+}
+
+static void ignore_ferr(void *opaque, bool level)
+{
+}
+
+static void ignore_shutdown(void *opaque)
+{
+}
+
+struct fuzz_machine *machine_create(bool has_bt, bool is_lockstep)
+{
+    struct fuzz_machine *m = calloc(1, sizeof(*m));
+    struct cpu_board board = {.intr_ack = no_interrupt, .ferr = ignore_ferr, .triple_fault = ignore_shutdown};
+    struct bt_options options = {.cache_bytes = MIB(8), .is_lockstep = is_lockstep};
+    const char *why = "out of memory";
+    int64_t off;
+
+    if (!m)
+        goto fail;
+    m->mem = guestmem_create(MIB(1));
+    if (!m->mem)
+        goto fail;
+    m->space = space_create(GIB(4), m->mem);
+    m->ports = space_create(KIB(64), NULL);
+    m->clock = clock_create_manual();
+    off = guestmem_alloc(m->mem, MEMORY_BYTES);
+    if (!m->space || !m->ports || !m->clock || off != 0)
+        goto fail;
+    if (space_map_mem(m->space, 0, RAM_BYTES, 0, 0, SPACE_R | SPACE_W) ||
+        space_map_mem(m->space, ROM_GPA, GUEST_PAGE_SIZE, ROM_GPA, ROM_GPA, SPACE_R))
+        goto fail;
+    board.mem = m->space;
+    board.ports = m->ports;
+    board.clock = m->clock;
+    board.guestmem = m->mem;
+    m->cpu = cpu_create(&board);
+    if (!m->cpu)
+        goto fail;
+    if (has_bt) {
+        m->bt = bt_create(m->cpu, &options, &why);
+        if (!m->bt)
+            goto fail;
+    }
+    return m;
+
+fail:
+    fprintf(stderr, "insn_fuzz: no machine: %s\n", why);
+    exit(3);
+}
+
+void machine_destroy(struct fuzz_machine *m)
+{
+    if (!m)
+        return;
+    bt_destroy(m->bt);
+    cpu_destroy(m->cpu);
+    clock_destroy(m->clock);
+    space_destroy(m->ports);
+    space_destroy(m->space);
+    guestmem_destroy(m->mem);
+    free(m);
+}
+
+void machine_poke(struct fuzz_machine *m, uint32_t gpa, const void *bytes, unsigned len)
+{
+    memcpy(guestmem_view(m->mem) + gpa, bytes, len);
+    if (guestmem_code_flags(m->mem)[gpa >> GUEST_PAGE_SHIFT] ||
+        guestmem_code_flags(m->mem)[(gpa + len - 1) >> GUEST_PAGE_SHIFT])
+        guestmem_written(m->mem, gpa, len);
+}
+
+/* Only the bytes that differ, so that translations of the others stay. */
+static void load_page(struct fuzz_machine *m, uint32_t gpa, const uint8_t *want)
+{
+    const uint8_t *have = guestmem_view(m->mem) + gpa;
+    unsigned from = 0, to = GUEST_PAGE_SIZE;
+
+    if (!memcmp(have, want, GUEST_PAGE_SIZE))
+        return;
+    while (have[from] == want[from])
+        from++;
+    while (have[to - 1] == want[to - 1])
+        to--;
+    machine_poke(m, gpa + from, want + from, to - from);
+}
+
+void machine_load(struct fuzz_machine *m, const struct fuzz_case *c)
+{
+    struct cpu *cpu = m->cpu;
+
+    for (uint32_t gpa = 0; gpa < MEMORY_BYTES; gpa += GUEST_PAGE_SIZE)
+        load_page(m, gpa, c->image + gpa);
+    cpu_reset(cpu, true);
+    memcpy(cpu->gpr, c->gpr, sizeof(c->gpr));
+    cpu->rip = c->rip;
+    cpu->eflags = c->eflags;
+    memcpy(cpu->seg, c->seg, sizeof(c->seg));
+    cpu->cpl = c->cpl;
+    cpu->paging.cr0 = c->cr0;
+    cpu->paging.cr3 = c->cr3;
+    cpu->paging.cr4 = c->cr4;
+    cpu->paging.efer = c->efer;
+    memcpy(cpu->paging.pdpte, c->pdpte, sizeof(c->pdpte));
+    memcpy(cpu->fpu, c->fpu, sizeof(c->fpu));
+    if (c->mode == FUZZ_REAL) {
+        cpu->idtr = (struct desc_table){0, 0x3ff};
+    } else {
+        cpu->idtr = (struct desc_table){IDT_GPA, 0x7ff};
+        cpu->ldtr = (struct segment){.base = LDT_GPA, .limit = 0x1f, .sel = D_LDT * 8, .attr = SEG_ATTR_P | 2};
+        cpu->tr = (struct segment){.base = TSS_GPA, .limit = 0x1ff, .sel = D_TSS * 8, .attr = SEG_ATTR_P | 11};
+    }
+    cpu->gdtr = (struct desc_table){GDT_GPA, D_COUNT * 8 - 1};
+    cpu->sysenter_cs = D_CODE32 * 8;
+    cpu->sysenter_esp = RING0_STACK - 0x80;
+    cpu->sysenter_eip = HANDLERS_GPA + 0x320;
+    tlb_flush_all(cpu);
+    cpu->is_mode_stale = true;
+    cpu_update_mode(cpu);
+    atomic_store(&cpu->exit_request, false);
+    atomic_store(&cpu->poll, &cpu->poll_word);
+}
+
+bool machine_run(struct fuzz_machine *m, uint64_t max_insns)
+{
+    if (m->bt)
+        bt_run(m->bt);
+    else
+        cpu_interpret(m->cpu, max_insns);
+    return m->cpu->is_halted || m->cpu->is_shutdown;
+}
+
+/* --- comparing --- */
+
+struct state_word {
+    const char *name;
+    uint64_t value;
+};
+
+/* All registers as words with names; returns how many. */
+static unsigned list_state(const struct cpu *cpu, struct state_word *w)
+{
+    static const char *const gpr[] = {"eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi"};
+    static const char *const sel[] = {"es", "cs", "ss", "ds", "fs", "gs"};
+    static const char *const base[] = {"es base", "cs base", "ss base", "ds base", "fs base", "gs base"};
+    static const char *const rest[] = {"es rest", "cs rest", "ss rest", "ds rest", "fs rest", "gs rest"};
+    static const char *const st[] = {"st0", "st1", "st2", "st3", "st4", "st5", "st6", "st7"};
+    static const char *const xmm[] = {"xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7"};
+    unsigned n = 0;
+
+    w[n++] = (struct state_word){"eip", cpu->rip};
+    w[n++] = (struct state_word){"eflags", cpu->eflags & ~EFLAGS_RF};
+    for (unsigned i = 0; i < 8; i++)
+        w[n++] = (struct state_word){gpr[i], cpu->gpr[i]};
+    for (unsigned i = 0; i < SEG_COUNT; i++) {
+        const struct segment *s = &cpu->seg[i];
+
+        w[n++] = (struct state_word){sel[i], s->sel};
+        w[n++] = (struct state_word){base[i], s->base};
+        w[n++] = (struct state_word){rest[i], (uint64_t)s->limit << 32 | (uint32_t)s->attr << 8 | s->is_null};
+    }
+    w[n++] = (struct state_word){"cpl", cpu->cpl};
+    w[n++] = (struct state_word){"is halted", cpu->is_halted};
+    w[n++] = (struct state_word){"is shut down", cpu->is_shutdown};
+    w[n++] = (struct state_word){"cr0", cpu->paging.cr0};
+    w[n++] = (struct state_word){"cr2", cpu->cr2};
+    w[n++] = (struct state_word){"cr3", cpu->paging.cr3};
+    w[n++] = (struct state_word){"cr4", cpu->paging.cr4};
+    w[n++] = (struct state_word){"efer", cpu->paging.efer};
+    w[n++] = (struct state_word){"dr6", cpu->dr[6]};
+    w[n++] = (struct state_word){"dr7", cpu->dr[7]};
+    w[n++] = (struct state_word){"gdtr base", cpu->gdtr.base};
+    w[n++] = (struct state_word){"gdtr limit", cpu->gdtr.limit};
+    w[n++] = (struct state_word){"idtr base", cpu->idtr.base};
+    w[n++] = (struct state_word){"idtr limit", cpu->idtr.limit};
+    w[n++] = (struct state_word){"ldtr", cpu->ldtr.sel};
+    w[n++] = (struct state_word){"tr", cpu->tr.sel};
+    w[n++] = (struct state_word){"sysenter", cpu->sysenter_cs ^ cpu->sysenter_eip << 16 ^ cpu->sysenter_esp << 32};
+    w[n++] = (struct state_word){"fcw", load_le(cpu->fpu + FX_FCW, 2)};
+    w[n++] = (struct state_word){"fsw", load_le(cpu->fpu + FX_FSW, 2)};
+    w[n++] = (struct state_word){"ftw", cpu->fpu[FX_FTW]};
+    w[n++] = (struct state_word){"mxcsr", load_le(cpu->fpu + FX_MXCSR, 4)};
+    for (unsigned i = 0; i < 8; i++) {
+        w[n++] = (struct state_word){st[i], load_le(cpu->fpu + FX_ST + 16 * i, 8)};
+        w[n++] = (struct state_word){st[i], load_le(cpu->fpu + FX_ST + 16 * i + 8, 2)};
+        w[n++] = (struct state_word){xmm[i], load_le(cpu->fpu + FX_XMM + 16 * i, 8)};
+        w[n++] = (struct state_word){xmm[i], load_le(cpu->fpu + FX_XMM + 16 * i + 8, 8)};
+    }
+    return n;
+}
+
+/* The A bit of a page-table entry may be set early: the SDM allows it, and windows are filled around a fault. */
+static bool is_byte_equal(const struct fuzz_case *c, uint32_t gpa, uint8_t a, uint8_t b)
+{
+    if (c->has_clear_a && gpa >= TABLES_GPA && gpa < RAM_BYTES && gpa % (c->is_pae ? 8 : 4) == 0)
+        return ((a ^ b) & ~PTE_A) == 0;
+    return a == b;
+}
+
+bool machine_differ(const struct fuzz_machine *want, const struct fuzz_machine *got, const struct fuzz_case *c, char *what,
+                    unsigned size)
+{
+    const uint8_t *a = guestmem_view(want->mem), *b = guestmem_view(got->mem);
+    struct state_word w[128], g[128];
+    unsigned n = list_state(want->cpu, w);
+
+    list_state(got->cpu, g);
+    for (unsigned i = 0; i < n; i++) {
+        if (w[i].value == g[i].value)
+            continue;
+        snprintf(what, size, "%s: interpreter %#llx, translator %#llx", w[i].name, (unsigned long long)w[i].value,
+                 (unsigned long long)g[i].value);
+        return true;
+    }
+    for (uint32_t page = 0; page < MEMORY_BYTES; page += GUEST_PAGE_SIZE) {
+        if (!memcmp(a + page, b + page, GUEST_PAGE_SIZE))
+            continue;
+        for (uint32_t i = page; i < page + GUEST_PAGE_SIZE; i++) {
+            if (is_byte_equal(c, i, a[i], b[i]))
+                continue;
+            snprintf(what, size, "memory at physical %#x: interpreter %02x %02x %02x %02x, translator %02x %02x %02x %02x", i,
+                     a[i], a[i + 1], a[i + 2], a[i + 3], b[i], b[i + 1], b[i + 2], b[i + 3]);
+            return true;
+        }
+    }
+    return false;
+}
+
+void machine_print(const struct fuzz_machine *m, const char *name)
+{
+    struct state_word w[128];
+    unsigned n = list_state(m->cpu, w);
+
+    printf("%s:\n", name);
+    for (unsigned i = 0; i < n; i++)
+        printf("  %s %llx%s", w[i].name, (unsigned long long)w[i].value, i % 8 == 7 || i == n - 1 ? "\n" : "");
+}

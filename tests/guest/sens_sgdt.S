@@ -1,0 +1,42 @@
+/* SGDT stores the guest's own limit and base in every ring and in virtual-8086 mode.  SDM 2B, SGDT. */
+#include "guest.inc"
+        .irp    ring, 0, 1, 2, 3
+        movl    $0xffffffff, image
+        movl    $0xffffffff, image + 4
+        try     \ring
+        sgdt    image
+        done
+        expect_done
+        movzwl  image, %eax
+        movzwl  gdt_pointer, %ebx
+        expect  %eax, %ebx
+        expect  image + 2, $gdt
+        movzwl  image + 6, %eax
+        expect  %eax, $0xffff                   /* six bytes, no more */
+        .endr
+
+        .irp    iopl, 0, IOPL3
+        movl    $0, image
+        movl    $0, image + 4
+        try_v86 \iopl
+        sgdtw   OFF16(image)
+        done_v86
+        expect_done
+        movzwl  image, %eax
+        movzwl  gdt_pointer, %ebx
+        expect  %eax, %ebx
+        movl    image + 2, %eax                 /* below 16 MiB: both forms agree */
+        expect  %eax, $gdt
+        .endr
+
+        /* a destination that cannot be written */
+        movl    $0, %ecx
+        try     RING3
+        movl    %ecx, %ds
+1:      sgdt    image
+        done
+        expect_fault VEC_GP, 0, 1b
+        pass
+
+        .text   1
+image:  .quad   0

@@ -1,0 +1,26 @@
+/* SLDT reads the guest's selector in every ring; virtual-8086 mode does not know it (#UD).  SDM 2B, SLDT. */
+#include "guest.inc"
+        .irp    ring, 0, 1, 2, 3
+        movl    $-1, %eax
+        movl    $-1, word
+        try     \ring
+        sldt    %ax
+        sldt    word
+        sldt    %ebx
+        done
+        expect_done
+        expect  %eax, $(0xffff0000 | SEL_LDT)
+        expect  word, $(0xffff0000 | SEL_LDT)      /* memory: 16 bits, whatever the operand size */
+        expect  %ebx, $SEL_LDT
+        .endr
+
+        .irp    iopl, 0, IOPL3
+        try_v86 \iopl
+1:      .byte   0x0f, 0x00, 0xc0
+        done_v86
+        expect_fault VEC_UD, 0, 1b
+        .endr
+        pass
+
+        .text   1
+word:   .long   0
