@@ -317,8 +317,13 @@ static bool on_fault(void *opaque, struct fault *f)
         bt->fault_kind = WINDOW_GUEST_FAULT;
         return leave(bt, f, EXIT_FAULT);
     }
-    if (f->kind != FAULT_MEMORY)
-        return false;
+    if (f->kind != FAULT_MEMORY) {
+        /* The host cannot run what we copied (an instruction set we believed it had): the interpreter decides, and again each time. */
+        log_unimp("host signal %d in translated code", f->signo);
+        bt->stats.sig_other++;
+        bt->fault_kind = WINDOW_DEVICE;
+        return leave(bt, f, EXIT_FAULT);
+    }
     if (f->has_address && f->address < 4096) {
         bt->stats.sig_poll++;
         return leave(bt, f, EXIT_POLL);
@@ -605,7 +610,7 @@ unsigned bt_counters(const struct bt *bt, struct bt_counter *out, unsigned max)
 {
     const struct bt_stats *s = &bt->stats;
     const struct window_stats *w = windows_stats(bt->windows);
-    uint64_t signals = s->sig_fill + s->sig_guest_fault + s->sig_device + s->sig_code_write + s->sig_poll + s->sig_fpe + s->sig_stack;
+    uint64_t signals = s->sig_fill + s->sig_guest_fault + s->sig_device + s->sig_code_write + s->sig_poll + s->sig_fpe + s->sig_stack + s->sig_other;
     const struct bt_counter all[] = {
         {"blocks", s->blocks},
         {"guest bytes translated", s->guest_bytes},
@@ -633,6 +638,7 @@ unsigned bt_counters(const struct bt *bt, struct bt_counter *out, unsigned max)
         {"signals: poll", s->sig_poll},
         {"signals: divide or FP error", s->sig_fpe},
         {"signals: return stack full", s->sig_stack},
+        {"signals: other", s->sig_other},
         {"windows", w->windows},
         {"window resets", w->resets},
         {"window pages mapped", w->fill_pages},

@@ -75,6 +75,18 @@ static bool has_moffs(const struct insn *in)
     return in->map == MAP_1B && in->opcode >= 0xa0 && in->opcode <= 0xa3;
 }
 
+/* Hints do nothing.  CLFLUSH may fault and is called out.  Fences are real: 0F AE, without an operand-size prefix. */
+static bool xlat_nop(struct xlat *x, const struct insn *in)
+{
+    const uint8_t fence[3] = {0x0f, 0xae, in->modrm};
+
+    if (in->is_mem)
+        return (in->desc->attr & ATTR_NO16) != 0;
+    if (in->map == MAP_0F && in->opcode == 0xae)
+        emit_bytes(x->e, fence, sizeof(fence));
+    return true;
+}
+
 static bool translate_innocuous(struct xlat *x, const struct insn *in)
 {
     if (insn_is(in, op_push))
@@ -91,8 +103,8 @@ static bool translate_innocuous(struct xlat *x, const struct insn *in)
         return xlat_moffs(x, in);
     if (in->desc->attr & ATTR_REP)
         return xlat_string(x, in);
-    if (insn_is(in, op_nop) && in->is_mem)
-        return (in->desc->attr & ATTR_NO16) != 0; /* hint: nothing to do; CLFLUSH may fault and is called out */
+    if (insn_is(in, op_nop) && in->map != MAP_1B)
+        return xlat_nop(x, in);
     if (insn_is(in, op_fwait) && (x->bt->cpu->paging.cr0 & CR0_MP))
         return false; /* CR0.MP && CR0.TS: #NM; the gate tests TS only */
     emit_gate(x, gate_of(in));

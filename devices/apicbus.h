@@ -1,5 +1,5 @@
-/* The APIC bus: interrupt messages to the local APIC, from I/O APICs and other local ones, and end-of-interrupt messages
- * back.  SDM 3A 11.1 to 11.6.  Owned by the board; one local APIC and one I/O APIC connect themselves.
+/* The APIC bus: interrupt messages to the local APIC, from I/O APICs and other local ones, and end-of-interrupt
+ * messages back.  SDM 3A 11.1 to 11.6.  Owned by the board; one local APIC and one I/O APIC connect themselves.
  * Thread: machine thread. */
 #ifndef DEVICES_APICBUS_H
 #define DEVICES_APICBUS_H

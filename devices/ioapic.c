@@ -1,12 +1,12 @@
-/* I/O APIC with 24 pins.  Intel 82093AA data sheet (290566); the EOI register is that of ICH2 and later (version 20h), where
- * systems use it instead of flipping an entry to edge mode and back.  Both ways work.
+/* I/O APIC with 24 pins.  Intel 82093AA data sheet (290566); the EOI register is that of ICH2 and later (version 20h),
+ * where systems use it instead of flipping an entry to edge mode and back.  Both ways work.
  *
  *     redirection entry:  63:56 destination  16 mask  15 trigger  14 remote IRR  13 polarity  12 delivery status
  *                         11 destination mode  10:8 delivery mode  7:0 vector
  *
  * Decisions:
- * - Messages arrive at once, so the delivery status is always idle.  What the local APIC does not take is lost if it was
- *   an edge; a level is offered again when its pin or its entry changes.
+ * - Messages arrive at once, so the delivery status is always idle.  What the local APIC does not take is lost if it
+ *   was an edge; a level is offered again when its pin or its entry changes.
  * - An edge on a masked pin is lost, as the data sheet says.
  * - Polarity is stored and ignored: the board drives "active". */
 #include "devices/ioapic.h"

@@ -4,12 +4,12 @@
  *     030 version   0D0 LDR  0E0 DFR  0F0 SVR      300 310 ICR  320-370 LVT  380 390 3E0 timer
  *
  * Decisions:
- * - Reset leaves LINT0 as ExtINT and LINT1 as NMI, both open: virtual wire mode, in which the 8259s work as if there were no
- *   APIC.  On real boards firmware sets this up; so even firmware that knows no APIC gets its interrupts here.
+ * - Reset leaves LINT0 as ExtINT and LINT1 as NMI, both open: virtual wire mode, in which the 8259s work as if there were
+ *   no APIC.  On real boards firmware sets this up; so even firmware that knows no APIC gets its interrupts here.
  * - Switched off in IA32_APIC_BASE, the pins are INTR and NMI of the processor again, and the registers are reset.
  * - The timer counts CLOCK_BUS_HZ.  While its LVT entry is masked no host timer runs: counts follow from the clock.
- * - A periodic timer that the host served late is owed the expiries missed, up to a second's worth, which come at twice the
- *   rate; none come closer than MIN_PERIOD_TICKS.
+ * - A periodic timer that the host served late is owed the expiries missed, up to a second's worth, which come at twice
+ *   the rate; none come closer than MIN_PERIOD_TICKS.
  * - The polarity of LINT pins is ignored: the board drives "active".
  * - SMIs and STARTUP go nowhere; INIT to this processor resets the machine (the board's wire).
  * - Not modelled: TPR shadow in CR8, focus processor, arbitration, TSC deadlines, x2APIC, a page over RAM. */
@@ -234,7 +234,9 @@ static void lapic_check_lint0(struct lapic *l)
 {
     uint32_t *lvt = &l->lvt[LVT_LINT0];
 
-    if (!l->lint[0] || lvt_delivery(*lvt) != APIC_FIXED || (*lvt & (LVT_MASKED | LVT_REMOTE_IRR)) || !(*lvt & LVT_LEVEL))
+    if (lvt_delivery(*lvt) != APIC_FIXED || !(*lvt & LVT_LEVEL) || !l->lint[0])
+        return;
+    if (*lvt & (LVT_MASKED | LVT_REMOTE_IRR))
         return;
     *lvt |= LVT_REMOTE_IRR;
     accept_vector(l, *lvt & LVT_VECTOR, true);

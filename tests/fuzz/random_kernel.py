@@ -19,7 +19,7 @@ ASAN_PROGRAM = os.path.join(SOURCE, "build/asan/ringer")
 if not os.environ.get("RINGER") and os.access(ASAN_PROGRAM, os.X_OK):
     os.environ["RINGER"] = ASAN_PROGRAM
 
-from ringer import EXIT_POWEROFF, EXIT_RESET, EXIT_TIMEOUT, Failure, log, run_ringer, run_test, scratch  # noqa: E402
+from ringer import EXIT_HOST, EXIT_POWEROFF, EXIT_RESET, EXIT_TIMEOUT, Failure, log, run_ringer, run_test, scratch
 
 GUEST_SECONDS = 1
 ENDINGS = (EXIT_POWEROFF, EXIT_RESET, EXIT_TIMEOUT)
@@ -112,11 +112,11 @@ def check(kind, result):
     for word in SANITIZER_WORDS:
         if word in result.stderr:
             raise Failure(f"'{word}' on stderr")
-    if result.status in ENDINGS or result.status & 1 and kind is not broken_file and result.status != 255 - 1:
-        return  # odd: through the exit port
-    if kind is broken_file and result.status == 3 and len(result.stderr.strip().splitlines()) == 1:
-        return
-    raise Failure(f"status {result.status} is not documented for this")
+    if kind is broken_file and result.status == EXIT_HOST:
+        if len(result.stderr.strip().splitlines()) != 1:
+            raise Failure("refused with more or less than one line")
+    elif result.status not in ENDINGS and not result.status & 1:  # odd: through the exit port
+        raise Failure(f"status {result.status} is not documented for this")
 
 
 def run_case(seed, number, keep, is_shown=False):

@@ -63,7 +63,7 @@
         /* 15 bytes are legal, 16 are not */
         movl    $0, %eax
         try     RING3
-        .rept   9
+        .rept   5
         .byte   0x3e
         .endr
         .byte   0xc7, 0x05
@@ -72,7 +72,7 @@
         expect  trap_vector, $VEC_UD
         expect  PAGE_A, $0x1234
         try     RING3
-1:      .rept   10
+1:      .rept   6
         .byte   0x3e
         .endr
         .byte   0xc7, 0x05

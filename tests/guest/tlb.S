@@ -8,7 +8,7 @@
 #define LARGE 0x800000
         movl    $0x10101010, FRAME0
         movl    $0x20202020, FRAME1
-        movl    $0x30303030, FREE_PAGES + 0x100000
+        movl    $0x30303030, FREE_PAGES + 0x80000
         paging_on
 
         /* from absent to present needs no flush */
@@ -85,10 +85,10 @@
         movl    %eax, %cr4
         movl    $(0 | RIGHTS | PDE_PS), PAGE_DIR + LARGE / 0x400000 * 4
         invlpg  LARGE
-        expect  (LARGE + FREE_PAGES + 0x100000), $0x30303030
+        expect  (LARGE + FREE_PAGES + 0x80000), $0x30303030
         expect_bits (PAGE_DIR + LARGE / 0x400000 * 4), PTE_A | PTE_D, PTE_A
-        movl    $0x31313131, LARGE + FREE_PAGES + 0x100000
-        expect  (FREE_PAGES + 0x100000), $0x31313131
+        movl    $0x31313131, LARGE + FREE_PAGES + 0x80000
+        expect  (FREE_PAGES + 0x80000), $0x31313131
         expect_bits (PAGE_DIR + LARGE / 0x400000 * 4), PTE_A | PTE_D, PTE_A | PTE_D
         movl    $(PAGE_TABLE + 0x2000 + RIGHTS), PAGE_DIR + LARGE / 0x400000 * 4
         invlpg  LARGE

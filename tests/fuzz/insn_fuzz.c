@@ -1,0 +1,535 @@
+/* Differential fuzzing of the two engines: random instruction sequences in random machine states run on the interpreter and as
+ * translated code (cold, then again warm), and must leave the same registers, flags, segments, FP state and memory.
+ * Exceptions go to handlers that halt, so what they push is compared too.
+ *
+ *   insn_fuzz [--seed S] [--count N | --seconds T] [--from N] [--mode real|prot16|flat|segmented|v86] [--lockstep] [--bugs N]
+ *   insn_fuzz --seed S --case N        runs one case and prints it, reduced if the engines differ
+ *
+ * In the test suite: fixed seed, 30 seconds.  The long run is some 10^8 instructions: --seed <any> --count 12000000
+ * (about two hours; several processes with different seeds share the cores well).  --bugs N goes on after differences.
+ *
+ * A case depends on seed and number alone.  Machines live for EPOCH cases, so that blocks of earlier cases are still in
+ * the code cache; a difference that needs those is reported with the numbers of the cases to run before it.
+ * The cases run in a child: a crash or a hang is a finding like any other.  A watchdog thread counts CPU time. */
+#include "tests/fuzz/fuzz.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#define REG_R8 UCONTEXT_R8 /* <ucontext.h>, below <sys/wait.h>, has names like enum gpr */
+#define REG_R15 UCONTEXT_R15
+#include <sys/wait.h>
+#undef REG_R8
+#undef REG_R15
+#include <time.h>
+#include <unistd.h>
+#include "cpu/hostfp.h"
+#include "cpu/insn.h"
+
+#define EPOCH           64
+#define REFERENCE_INSNS 3000 /* longer cases are given up */
+#define KICK_REFERENCE  0.2  /* seconds of CPU time */
+#define KICK_TRANSLATED 2.0
+#define GIVE_UP         10.0
+#define STATUS_HANG     3
+#define WHAT_BYTES      256
+
+struct options {
+    uint64_t seed, first, count, one_case;
+    double seconds;
+    unsigned bugs;
+    int mode;
+    bool is_one_case, is_lockstep;
+};
+
+/* In memory shared with the children. */
+struct findings {
+    uint64_t case_number, next, run, skipped, insns, faulted;
+    bool is_different;
+    char what[WHAT_BYTES];
+    struct fuzz_case c;
+};
+
+/* Watched by the watchdog thread. */
+struct watch {
+    _Atomic(struct cpu *) reference, translated; /* running now, or NULL */
+    clockid_t clock;
+};
+
+struct runner {
+    const struct options *opt;
+    struct findings *found;
+    struct fuzz_machine *reference, *translated;
+    struct gen *gen;
+    struct watch watch;
+};
+
+static double seconds_of(clockid_t clock)
+{
+    struct timespec t;
+
+    clock_gettime(clock, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* --- running, in a child --- */
+
+static void *watchdog(void *opaque)
+{
+    struct watch *w = opaque;
+    struct cpu *last = NULL;
+    double since = 0;
+
+    for (;;) {
+        struct cpu *reference = atomic_load(&w->reference), *translated = atomic_load(&w->translated);
+        struct cpu *now = reference ? reference : translated;
+        double t = seconds_of(w->clock);
+
+        if (now != last || !now)
+            since = t;
+        last = now;
+        if (now && t - since > (reference ? KICK_REFERENCE : KICK_TRANSLATED))
+            cpu_kick(now);
+        if (now && t - since > GIVE_UP)
+            _exit(STATUS_HANG);
+        usleep(50000);
+    }
+    return NULL;
+}
+
+static void runner_start(struct runner *r, const struct options *opt, struct findings *found)
+{
+    pthread_t thread;
+
+    *r = (struct runner){.opt = opt, .found = found};
+    pthread_getcpuclockid(pthread_self(), &r->watch.clock);
+    if (pthread_create(&thread, NULL, watchdog, &r->watch) != 0)
+        exit(3);
+    pthread_detach(thread);
+}
+
+static void runner_renew(struct runner *r)
+{
+    machine_destroy(r->reference);
+    machine_destroy(r->translated);
+    r->reference = machine_create(false, false);
+    r->translated = machine_create(true, r->opt->is_lockstep);
+    if (!r->gen)
+        r->gen = gen_create(r->reference->cpu);
+}
+
+static bool has_faulted(const struct cpu *cpu)
+{
+    for (unsigned i = 0; i < 32; i++)
+        if (cpu->stats.exceptions[i])
+            return true;
+    return false;
+}
+
+/* False: the case is no use. */
+static bool run_reference(struct runner *r, const struct fuzz_case *c)
+{
+    struct cpu *cpu = r->reference->cpu;
+    uint64_t before = cpu->stats.insns_interp;
+    bool is_ended;
+
+    memset(cpu->stats.exceptions, 0, sizeof(cpu->stats.exceptions));
+    machine_load(r->reference, c);
+    atomic_store(&r->watch.reference, cpu);
+    is_ended = machine_run(r->reference, REFERENCE_INSNS);
+    atomic_store(&r->watch.reference, NULL);
+    r->found->insns += cpu->stats.insns_interp - before;
+    r->found->faulted += has_faulted(cpu);
+    return is_ended;
+}
+
+static bool is_translated_different(struct runner *r, const struct fuzz_case *c, const char *round)
+{
+    char what[WHAT_BYTES - 64];
+    bool is_ended;
+
+    machine_load(r->translated, c);
+    atomic_store(&r->watch.translated, r->translated->cpu);
+    is_ended = machine_run(r->translated, 0);
+    atomic_store(&r->watch.translated, NULL);
+    if (!is_ended)
+        snprintf(what, sizeof(what), "translated code does not end (EIP %#x)", (unsigned)r->translated->cpu->rip);
+    else if (!machine_differ(r->reference, r->translated, c, what, sizeof(what)))
+        return false;
+    snprintf(r->found->what, sizeof(r->found->what), "%s: %s", round, what);
+    return true;
+}
+
+static bool is_case_different(struct runner *r, const struct fuzz_case *c)
+{
+    if (!run_reference(r, c)) {
+        r->found->skipped++;
+        return false;
+    }
+    r->found->run++;
+    return is_translated_different(r, c, "cold") || is_translated_different(r, c, "warm");
+}
+
+static bool make_case(struct runner *r, uint64_t number)
+{
+    bool is_made;
+
+    r->found->case_number = number;
+    atomic_store(&r->watch.reference, r->reference->cpu);
+    is_made = gen_case(r->gen, r->reference, &r->found->c, r->opt->seed, number, r->opt->mode);
+    atomic_store(&r->watch.reference, NULL);
+    if (!is_made)
+        r->found->skipped++;
+    return is_made;
+}
+
+/* The child that runs case after case; comes back at a difference or at the end. */
+static void run_cases(const struct options *opt, struct findings *found, double end_time)
+{
+    struct runner r;
+
+    runner_start(&r, opt, found);
+    for (uint64_t n = found->next; n < opt->first + opt->count; n++) {
+        if (n % EPOCH == 0 || n == found->next) {
+            if (seconds_of(CLOCK_MONOTONIC) > end_time)
+                return;
+            runner_renew(&r);
+        }
+        if (make_case(&r, n) && is_case_different(&r, &found->c)) {
+            found->is_different = true;
+            return;
+        }
+    }
+}
+
+/* --- trying a case in a child of its own --- */
+
+struct trial {
+    const struct options *opt;
+    struct findings *found;      /* shared */
+    uint64_t history_from;       /* the cases before it that run first */
+    bool is_dropped[EPOCH + 1];  /* of those */
+    unsigned n_history;
+};
+
+static bool end_of_child(int status, char *what)
+{
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        return false;
+    if (WIFEXITED(status) && WEXITSTATUS(status) == STATUS_HANG)
+        snprintf(what, WHAT_BYTES, "hang: translated code does not poll");
+    else if (WIFEXITED(status))
+        snprintf(what, WHAT_BYTES, "exit status %d", WEXITSTATUS(status));
+    else
+        snprintf(what, WHAT_BYTES, "killed by signal %d", WTERMSIG(status));
+    return true;
+}
+
+static void quiet(void)
+{
+    if (!freopen("/dev/null", "w", stderr))
+        exit(3);
+}
+
+static void try_in_child(const struct trial *t, const struct fuzz_case *c, bool want_states)
+{
+    struct runner r;
+
+    if (!want_states)
+        quiet();
+    runner_start(&r, t->opt, t->found);
+    runner_renew(&r);
+    for (unsigned i = 0; i < t->n_history; i++)
+        if (!t->is_dropped[i] && make_case(&r, t->history_from + i))
+            (void)is_case_different(&r, &t->found->c);
+    t->found->is_different = is_case_different(&r, c);
+    if (want_states) {
+        machine_print(r.reference, "interpreter");
+        machine_print(r.translated, "translator");
+        fflush(stdout);
+    }
+}
+
+static bool try_case(const struct trial *t, const struct fuzz_case *c, bool want_states)
+{
+    int status;
+    pid_t child;
+
+    t->found->is_different = false;
+    fflush(stdout);
+    child = fork();
+    if (child == 0) {
+        try_in_child(t, c, want_states);
+        _exit(0);
+    }
+    if (child < 0 || waitpid(child, &status, 0) != child)
+        exit(3);
+    return end_of_child(status, t->found->what) || t->found->is_different;
+}
+
+/* --- reducing --- */
+
+static void reduce_history(struct trial *t, const struct fuzz_case *c)
+{
+    for (unsigned i = 0; i < t->n_history; i++) {
+        t->is_dropped[i] = true;
+        if (!try_case(t, c, false))
+            t->is_dropped[i] = false;
+    }
+}
+
+/* Instructions that are not needed become NOPs: addresses stay. */
+static void reduce_insns(struct trial *t, struct fuzz_case *c)
+{
+    for (unsigned i = c->n_insns; i-- > 0;) {
+        uint8_t saved[16];
+        unsigned len = c->insns[i].len;
+
+        memcpy(saved, c->image + c->insns[i].gpa, len);
+        memset(c->image + c->insns[i].gpa, 0x90, len);
+        if (!try_case(t, c, false))
+            memcpy(c->image + c->insns[i].gpa, saved, len);
+    }
+}
+
+static void reduce_state(struct trial *t, struct fuzz_case *c)
+{
+    struct fuzz_case *simpler = malloc(sizeof(*c));
+
+    if (!simpler)
+        return;
+    for (unsigned what = 0; what < 12; what++) {
+        *simpler = *c;
+        switch (what) {
+        case 8:
+            simpler->eflags &= ~(EFLAGS_STATUS | EFLAGS_ID | EFLAGS_DF | EFLAGS_AC | EFLAGS_NT);
+            break;
+        case 9:
+            memset(simpler->fpu, 0, sizeof(simpler->fpu));
+            store_le(simpler->fpu + FX_FCW, 2, 0x37f);
+            store_le(simpler->fpu + FX_MXCSR, 4, 0x1f80);
+            break;
+        case 10:
+            if (c->mode != FUZZ_REAL)
+                simpler->cr0 &= ~CR0_PG;
+            break;
+        case 11:
+            simpler->eflags &= ~EFLAGS_TF;
+            simpler->cr0 &= ~(CR0_AM | CR0_TS | CR0_EM);
+            break;
+        default:
+            simpler->gpr[what] = 0;
+        }
+        if (memcmp(simpler, c, sizeof(*c)) != 0 && try_case(t, simpler, false))
+            *c = *simpler;
+    }
+    free(simpler);
+}
+
+/* --- telling --- */
+
+static void print_insns(const struct fuzz_case *c)
+{
+    for (unsigned i = 0; i < c->n_insns; i++) {
+        const uint8_t *b = c->image + c->insns[i].gpa;
+        unsigned len = c->insns[i].len;
+        char text[80];
+
+        if (b[0] == 0x90 && (len == 1 || b[1] == 0x90))
+            continue;
+        disasm(text, sizeof(text), b, len, c->insns[i].gpa - c->seg[SEG_CS].base, c->code_size);
+        printf("  %08x  %-40s ", (unsigned)(c->insns[i].gpa - c->seg[SEG_CS].base), text);
+        for (unsigned k = 0; k < len; k++)
+            printf(" %02x", b[k]);
+        printf("\n");
+    }
+}
+
+static void print_start(const struct fuzz_case *c)
+{
+    static const char *const gpr[] = {"eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi"};
+    static const char *const sreg[] = {"es", "cs", "ss", "ds", "fs", "gs"};
+
+    printf("mode %s%s%s, CPL %u, CR0 %08x CR4 %08x, eip %08x eflags %06x\n ", fuzz_mode_names[c->mode],
+           c->cr0 & CR0_PG ? ", paging" : "", c->is_pae ? " (PAE)" : "", c->cpl, c->cr0, c->cr4, c->rip, c->eflags);
+    for (unsigned i = 0; i < 8; i++)
+        printf(" %s %08x", gpr[i], (unsigned)c->gpr[i]);
+    printf("\n ");
+    for (unsigned i = 0; i < SEG_COUNT; i++)
+        printf(" %s %04x base %x limit %x attr %04x;", sreg[i], c->seg[i].sel, (unsigned)c->seg[i].base, c->seg[i].limit,
+               c->seg[i].attr);
+    printf("\n");
+    if (!(c->cr0 & CR0_PG))
+        return;
+    for (unsigned page = 0; page < MEMORY_BYTES >> GUEST_PAGE_SHIFT; page++) {
+        unsigned size = c->is_pae ? 8 : 4;
+        uint64_t e = load_le(c->image + TABLES_GPA + 0x1000 + page * size, size);
+
+        if (page >= CODE_GPA >> 12 && page < DATA_END >> 12 && e != ((uint64_t)page << 12 | 0x67))
+            printf("  page %x: %llx", page, (unsigned long long)e);
+    }
+    printf("\n");
+}
+
+static void report(const struct options *opt, struct findings *found, uint64_t epoch_start)
+{
+    struct trial t = {.opt = opt, .found = found};
+    struct fuzz_case *c = malloc(sizeof(*c));
+    bool is_reproduced;
+
+    if (!c)
+        exit(3);
+    *c = found->c;
+    printf("\n=== case %llu: %s\n", (unsigned long long)c->number, found->what);
+    is_reproduced = try_case(&t, c, false);
+    if (!is_reproduced) {
+        t.history_from = epoch_start;
+        t.n_history = (unsigned)(c->number - epoch_start);
+        is_reproduced = try_case(&t, c, false);
+        if (is_reproduced)
+            reduce_history(&t, c);
+    }
+    if (!is_reproduced) {
+        printf("not reproduced\n");
+        print_start(c);
+        print_insns(c);
+        free(c);
+        return;
+    }
+    reduce_insns(&t, c);
+    reduce_state(&t, c);
+    print_start(c);
+    print_insns(c);
+    for (unsigned i = 0; i < t.n_history; i++)
+        if (!t.is_dropped[i])
+            printf("after case %llu\n", (unsigned long long)(t.history_from + i));
+    (void)try_case(&t, c, true);
+    printf("=== %s\n=== insn_fuzz --seed %llu --case %llu%s%s\n", found->what, (unsigned long long)opt->seed,
+           (unsigned long long)c->number, opt->mode >= 0 ? " --mode " : "", opt->mode >= 0 ? fuzz_mode_names[opt->mode] : "");
+    fflush(stdout);
+    free(c);
+}
+
+/* --- main --- */
+
+static unsigned hunt(const struct options *opt, struct findings *found)
+{
+    double end_time = seconds_of(CLOCK_MONOTONIC) + opt->seconds;
+    unsigned bugs = 0;
+
+    found->next = opt->first;
+    while (found->next < opt->first + opt->count && bugs < opt->bugs) {
+        uint64_t from = found->next, number;
+        int status;
+        pid_t child;
+
+        found->is_different = false;
+        fflush(stdout);
+        child = fork();
+        if (child == 0) {
+            run_cases(opt, found, end_time);
+            _exit(0);
+        }
+        if (child < 0 || waitpid(child, &status, 0) != child)
+            exit(3);
+        if (!end_of_child(status, found->what) && !found->is_different)
+            break;
+        bugs++;
+        number = found->case_number;
+        report(opt, found, number - number % EPOCH > from ? number - number % EPOCH : from);
+        found->next = number + 1;
+    }
+    return bugs;
+}
+
+static void one_case(const struct options *opt, struct findings *found)
+{
+    struct trial t = {.opt = opt, .found = found};
+    struct runner r;
+
+    runner_start(&r, opt, found);
+    runner_renew(&r);
+    if (!make_case(&r, opt->one_case))
+        printf("case %llu is one that is skipped\n", (unsigned long long)opt->one_case);
+    if (try_case(&t, &found->c, false)) {
+        report(opt, found, opt->one_case);
+        exit(1);
+    }
+    print_start(&found->c);
+    print_insns(&found->c);
+    printf("no difference\n");
+}
+
+static int find_mode(const char *name)
+{
+    for (int i = 0; i < FUZZ_MODES; i++)
+        if (!strcmp(name, fuzz_mode_names[i]))
+            return i;
+    fprintf(stderr, "insn_fuzz: unknown mode '%s'\n", name);
+    exit(2);
+}
+
+static void parse(int argc, char **argv, struct options *opt)
+{
+    static const struct option longs[] = {{"seed", 1, NULL, 's'},  {"count", 1, NULL, 'n'}, {"seconds", 1, NULL, 't'},
+                                          {"case", 1, NULL, 'c'},  {"from", 1, NULL, 'f'},  {"mode", 1, NULL, 'm'},
+                                          {"lockstep", 0, NULL, 'l'}, {"bugs", 1, NULL, 'b'}, {0}};
+    int o;
+
+    while ((o = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+        switch (o) {
+        case 's':
+            opt->seed = strtoull(optarg, NULL, 0);
+            break;
+        case 'n':
+            opt->count = strtoull(optarg, NULL, 0);
+            break;
+        case 't':
+            opt->seconds = strtod(optarg, NULL);
+            break;
+        case 'c':
+            opt->one_case = strtoull(optarg, NULL, 0);
+            opt->is_one_case = true;
+            break;
+        case 'f':
+            opt->first = strtoull(optarg, NULL, 0);
+            break;
+        case 'm':
+            opt->mode = find_mode(optarg);
+            break;
+        case 'l':
+            opt->is_lockstep = true;
+            break;
+        case 'b':
+            opt->bugs = (unsigned)strtoul(optarg, NULL, 0);
+            break;
+        default:
+            exit(2);
+        }
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct options opt = {.seed = 1, .count = UINT32_MAX, .seconds = 1e9, .bugs = 1, .mode = -1};
+    struct findings *found = mmap(NULL, sizeof(*found), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    unsigned bugs;
+
+    if (found == MAP_FAILED)
+        return 3;
+    parse(argc, argv, &opt);
+    if (opt.is_one_case) {
+        one_case(&opt, found);
+        return 0;
+    }
+    bugs = hunt(&opt, found);
+    printf("%llu cases run, %llu of them with exceptions; %llu skipped; %llu instructions; %u differences\n",
+           (unsigned long long)found->run, (unsigned long long)found->faulted, (unsigned long long)found->skipped,
+           (unsigned long long)found->insns, bugs);
+    return bugs ? 1 : 0;
+}

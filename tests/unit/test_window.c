@@ -1,0 +1,226 @@
+/* Windows: what they map, and when they stop mapping it. */
+#include "sys_fixture.h"
+#include "bt/window.h"
+
+struct win_fixture {
+    struct fixture *f;
+    struct windows *ws;
+    unsigned gone_pages, gone_all;
+    uint32_t last_gone;
+};
+
+static void code_gone(void *opaque, struct window *w, uint32_t page)
+{
+    struct win_fixture *t = opaque;
+
+    if (page == WINDOW_PAGES)
+        t->gone_all++;
+    else
+        t->gone_pages++;
+    t->last_gone = page;
+}
+
+static int setup(void **state)
+{
+    struct win_fixture *t = calloc(1, sizeof(*t));
+    void *f;
+
+    protected_setup(&f);
+    t->f = f;
+    enable_paging(t->f);
+    t->ws = windows_create(t->f->cpu, code_gone, t);
+    *state = t;
+    return t->ws ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    struct win_fixture *t = *state;
+    void *f = t->f;
+
+    windows_destroy(t->ws);
+    free(t);
+    return fixture_teardown(&f);
+}
+
+static enum window_fault fill(struct win_fixture *t, bool is_user, gla_t gla, bool is_write)
+{
+    uint64_t frame;
+
+    return window_fill(t->ws, window_current(t->ws, is_user), gla, is_write, &frame);
+}
+
+static void a_window_is_4_gib_aligned(void **state)
+{
+    struct win_fixture *t = *state;
+
+    assert_int_equal((uintptr_t)window_current(t->ws, false)->base & 0xffffffffu, 0);
+    assert_ptr_not_equal(window_current(t->ws, false), window_current(t->ws, true));
+}
+
+static void reads_and_writes_reach_ram(void **state)
+{
+    struct win_fixture *t = *state;
+    uint8_t *base = window_current(t->ws, false)->base;
+
+    t->f->ram[DATA] = 0x5a;
+    assert_int_equal(fill(t, false, DATA, false), WINDOW_RETRY);
+    assert_int_equal(base[DATA], 0x5a);
+    assert_int_equal(fill(t, false, DATA, true), WINDOW_RETRY);
+    base[DATA + 1] = 0xa5;
+    assert_int_equal(t->f->ram[DATA + 1], 0xa5);
+}
+
+/* D is set by the first write and not before: a page read first is mapped read-only. */
+static void dirty_is_set_by_writes_only(void **state)
+{
+    struct win_fixture *t = *state;
+    uint32_t pte = PAGE_TABLE + (DATA >> 12) * 4;
+
+    assert_int_equal(fill(t, false, DATA, false), WINDOW_RETRY);
+    assert_int_equal(get32(t->f, pte) & 0x60, 0x20);
+    assert_int_equal(fill(t, false, DATA, true), WINDOW_RETRY);
+    assert_int_equal(get32(t->f, pte) & 0x60, 0x60);
+}
+
+static void user_window_obeys_us_and_rw(void **state)
+{
+    struct win_fixture *t = *state;
+
+    set_pte(t->f, DATA, 3); /* supervisor */
+    assert_int_equal(fill(t, true, DATA, false), WINDOW_GUEST_FAULT);
+    assert_int_equal(fill(t, false, DATA, false), WINDOW_RETRY);
+    set_pte(t->f, DATA + 0x1000, 5); /* user, read-only */
+    assert_int_equal(fill(t, true, DATA + 0x1000, true), WINDOW_GUEST_FAULT);
+    assert_int_equal(fill(t, true, DATA + 0x1000, false), WINDOW_RETRY);
+    set_pte(t->f, DATA + 0x2000, 0);
+    assert_int_equal(fill(t, false, DATA + 0x2000, false), WINDOW_GUEST_FAULT);
+}
+
+static void devices_are_not_mapped(void **state)
+{
+    struct win_fixture *t = *state;
+
+    assert_int_equal(fill(t, false, DEVICE, false), WINDOW_DEVICE);
+}
+
+static void pages_with_code_are_read_only(void **state)
+{
+    struct win_fixture *t = *state;
+    uint8_t *flags = guestmem_code_flags(t->f->guestmem);
+    uint64_t frame = (uint64_t)(t->f->ram + CODE - guestmem_view(t->f->guestmem)) >> 12;
+    uint64_t where;
+
+    flags[frame] = 1;
+    assert_int_equal(window_fill(t->ws, window_current(t->ws, false), CODE, true, &where), WINDOW_CODE_WRITE);
+    assert_int_equal(where, frame);
+    flags[frame] = 0;
+    assert_int_equal(fill(t, false, CODE, true), WINDOW_RETRY);
+}
+
+static void invlpg_drops_one_page(void **state)
+{
+    struct win_fixture *t = *state;
+    struct window *w = window_current(t->ws, false);
+
+    t->f->ram[DATA] = 1;
+    t->f->ram[DATA + 0x5000] = 2;
+    fill(t, false, DATA, false);
+    put32(t->f, PAGE_TABLE + (DATA >> 12) * 4, (DATA + 0x5000) | 7);
+    assert_int_equal(w->base[DATA], 1); /* stale, as a TLB may be */
+    windows_flush_page(t->ws, DATA);
+    assert_int_equal(fill(t, false, DATA, false), WINDOW_RETRY);
+    assert_int_equal(w->base[DATA], 2);
+}
+
+static void a_new_epoch_drops_what_changed(void **state)
+{
+    struct win_fixture *t = *state;
+    struct window *w = window_current(t->ws, false);
+
+    t->f->ram[DATA] = 1;
+    t->f->ram[DATA + 0x1000] = 3;
+    t->f->ram[DATA + 0x5000] = 2;
+    fill(t, false, DATA, false);
+    fill(t, false, DATA + 0x1000, false);
+    put32(t->f, PAGE_TABLE + (DATA >> 12) * 4, (DATA + 0x5000) | 7);
+    windows_new_epoch(t->ws);
+    assert_ptr_equal(window_current(t->ws, false), w);
+    assert_int_equal(windows_stats(t->ws)->drop_pages, 1);
+    assert_int_equal(w->base[DATA + 0x1000], 3); /* unchanged: still mapped */
+    assert_int_equal(fill(t, false, DATA, false), WINDOW_RETRY);
+    assert_int_equal(w->base[DATA], 2);
+}
+
+static void a_changed_directory_drops_its_region(void **state)
+{
+    struct win_fixture *t = *state;
+
+    fill(t, false, DATA, false);
+    fill(t, false, DATA + 0x3000, false);
+    put32(t->f, PAGE_DIR, 0);
+    windows_new_epoch(t->ws);
+    window_current(t->ws, false);
+    assert_true(windows_stats(t->ws)->drop_pages >= 2);
+    assert_int_equal(fill(t, false, DATA, false), WINDOW_GUEST_FAULT);
+}
+
+/* A and D set by walks are no reason to drop. */
+static void accessed_and_dirty_do_not_drop(void **state)
+{
+    struct win_fixture *t = *state;
+
+    fill(t, false, DATA, false);
+    put32(t->f, PAGE_TABLE + (DATA >> 12) * 4, DATA | 0x67);
+    windows_new_epoch(t->ws);
+    window_current(t->ws, false);
+    assert_int_equal(windows_stats(t->ws)->drop_pages, 0);
+    put32(t->f, PAGE_TABLE + (DATA >> 12) * 4, DATA | 0x27); /* D cleared: the next write must set it again */
+    windows_new_epoch(t->ws);
+    window_current(t->ws, false);
+    assert_int_equal(windows_stats(t->ws)->drop_pages, 1);
+}
+
+static void fetch_translations_are_forgotten(void **state)
+{
+    struct win_fixture *t = *state;
+    struct window *w = window_current(t->ws, false);
+
+    assert_true(window_code_frame(t->ws, w, CODE) >= 0);
+    assert_int_equal(w->code[CODE >> 12], window_code_frame(t->ws, w, CODE) + 1);
+    put32(t->f, PAGE_TABLE + (CODE >> 12) * 4, (DATA) | 7);
+    windows_flush_page(t->ws, CODE);
+    assert_int_equal(w->code[CODE >> 12], 0);
+    assert_int_equal(t->last_gone, CODE >> 12);
+}
+
+static void roots_have_their_own_windows(void **state)
+{
+    struct win_fixture *t = *state;
+    struct window *w = window_current(t->ws, false);
+
+    for (unsigned i = 0; i < 300; i++) { /* more than there are windows: the oldest are recycled */
+        t->f->cpu->paging.cr3 = 0x100000 + (i + 1) * 0x1000;
+        assert_ptr_not_equal(window_current(t->ws, false), NULL);
+    }
+    assert_true(windows_stats(t->ws)->windows <= 96);
+    t->f->cpu->paging.cr3 = PAGE_DIR;
+    w = window_current(t->ws, false);
+    t->f->ram[DATA] = 9;
+    assert_int_equal(fill(t, false, DATA, false), WINDOW_RETRY);
+    assert_int_equal(w->base[DATA], 9);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(a_window_is_4_gib_aligned),   T(reads_and_writes_reach_ram),           T(dirty_is_set_by_writes_only),
+        T(user_window_obeys_us_and_rw), T(devices_are_not_mapped),               T(pages_with_code_are_read_only),
+        T(invlpg_drops_one_page),       T(a_new_epoch_drops_what_changed),       T(a_changed_directory_drops_its_region),
+        T(accessed_and_dirty_do_not_drop), T(fetch_translations_are_forgotten), T(roots_have_their_own_windows),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
