@@ -15,7 +15,8 @@
 #define DEFAULT_CACHE_BYTES MIB(64)
 #define HWCAP2_FSGSBASE 2
 #define RETURN_STACK_GUARD 4096
-#define FRAME_KILLS_MAX 16 /* then the page really mixes code and data: its writers become call-outs */
+#define FRAME_KILLS_MAX 16
+#define FRAME_KILLS_PERIOD_NS 100000000ull
 
 /* --- entering --- */
 
@@ -245,18 +246,31 @@ static void on_gate(struct bt *bt)
     cpu_step(cpu);
 }
 
+/* A page with code was written to.  Mostly it held code once and is data now: give its code up, so that the next write is free.  A page
+ * where that happens often in a short time really mixes code and data: then its writers shall become call-outs. */
+static bool give_up_code(struct bt *bt)
+{
+    uint64_t now = clock_now_ns(bt->cpu->board.clock), frame = bt->fault_frame;
+
+    if (now - bt->kills_since_ns > FRAME_KILLS_PERIOD_NS) {
+        memset(bt->frame_kills, 0, bt->n_frames);
+        bt->kills_since_ns = now;
+    }
+    if (bt->frame_kills[frame] >= FRAME_KILLS_MAX)
+        return false;
+    bt->frame_kills[frame]++;
+    bt->stats.frames_given_up++;
+    guestmem_written(bt->cpu->board.guestmem, frame << 12, GUEST_PAGE_SIZE);
+    return true;
+}
+
 static void on_fault_exit(struct bt *bt)
 {
     if (bt->lockstep)
         lockstep_after(bt->lockstep, bt->fault_block,
                        (unsigned)(hot_of(bt->cpu)->icount & 0xffffffff));
-    if (bt->fault_kind == WINDOW_CODE_WRITE && bt->frame_kills[bt->fault_frame] < FRAME_KILLS_MAX) {
-        /* Mostly a page that held code once and is data now: give its code up, so that the next write is free. */
-        bt->frame_kills[bt->fault_frame]++;
-        bt->stats.frames_given_up++;
-        guestmem_written(bt->cpu->board.guestmem, bt->fault_frame << 12, GUEST_PAGE_SIZE);
-    } else if (bt->fault_kind != WINDOW_GUEST_FAULT &&
-               site_note_fault(bt, bt->fault_code, bt->fault_kind == WINDOW_CODE_WRITE ? 1 : 2)) {
+    if (bt->fault_kind != WINDOW_GUEST_FAULT && !(bt->fault_kind == WINDOW_CODE_WRITE && give_up_code(bt)) &&
+        site_note_fault(bt, bt->fault_code, bt->fault_kind == WINDOW_CODE_WRITE ? 1 : 2)) {
         bt->stats.retranslated_sites++;
         if (!bt->fault_block->is_dead)
             tcache_kill(bt, (struct block *)bt->fault_block);

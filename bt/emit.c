@@ -213,6 +213,36 @@ void emit_movzx8(struct emit *e, int dst, int src)
     insn_rr(e, false, 0x0f, 0xb6, dst, src, true);
 }
 
+void emit_movsx16(struct emit *e, int dst, int src)
+{
+    insn_rr(e, false, 0x0f, 0xbf, dst, src, false);
+}
+
+/* VEX.LZ.pp.0F38.W0 op /r between registers. */
+static void vex_rvm(struct emit *e, unsigned pp, uint8_t op, int reg, int vvvv, int rm)
+{
+    emit_u8(e, 0xc4);
+    emit_u8(e, (uint8_t)((reg & 8 ? 0 : 0x80) | 0x40 | (rm & 8 ? 0 : 0x20) | 0x02));
+    emit_u8(e, (uint8_t)((~vvvv & 15) << 3 | pp));
+    emit_u8(e, op);
+    emit_u8(e, (uint8_t)(0xc0 | (reg & 7) << 3 | (rm & 7)));
+}
+
+void emit_pext32(struct emit *e, int dst, int src, int mask)
+{
+    vex_rvm(e, 2, 0xf5, dst, src, mask);
+}
+
+void emit_pdep32(struct emit *e, int dst, int src, int mask)
+{
+    vex_rvm(e, 3, 0xf5, dst, src, mask);
+}
+
+void emit_sarx32(struct emit *e, int dst, int src, int count)
+{
+    vex_rvm(e, 2, 0xf7, dst, count, src);
+}
+
 void emit_not64(struct emit *e, int r)
 {
     insn_rr(e, true, 0, 0xf7, 2, r, false);

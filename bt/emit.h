@@ -74,6 +74,11 @@ void emit_lea64(struct emit *e, int dst, struct hmem m);
 void emit_lea32(struct emit *e, int dst, struct hmem m);
 void emit_movzx16(struct emit *e, int dst, int src); /* movzx r32, r16 */
 void emit_movzx8(struct emit *e, int dst, int src);  /* movzx r32, r8 (low byte, REX forms) */
+void emit_movsx16(struct emit *e, int dst, int src); /* movsx r32, r16 */
+/* BMI2: dst = bits of src chosen by mask, packed (pext) or spread (pdep); dst = src >> count, arithmetically. */
+void emit_pext32(struct emit *e, int dst, int src, int mask);
+void emit_pdep32(struct emit *e, int dst, int src, int mask);
+void emit_sarx32(struct emit *e, int dst, int src, int count);
 void emit_mov_rr16(struct emit *e, int dst, int src); /* low 16 bits only */
 void emit_not64(struct emit *e, int r);
 void emit_bswap64(struct emit *e, int r);

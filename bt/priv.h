@@ -145,7 +145,8 @@ struct bt {
     struct recover *recover;
     uint32_t n_recover, cap_recover;
     struct block **frame_blocks; /* per frame */
-    uint8_t *frame_kills;        /* per frame: how often its code was given up because it was written to */
+    uint8_t *frame_kills;        /* per frame: how often its code was given up lately because it was written to */
+    uint64_t kills_since_ns;
     uint64_t n_frames;
 
     struct ctx *ctx_hash[256];

@@ -75,6 +75,12 @@ static bool has_moffs(const struct insn *in)
     return in->map == MAP_1B && in->opcode >= 0xa0 && in->opcode <= 0xa3;
 }
 
+static bool is_bit_string(const struct insn *in)
+{
+    return in->is_mem && in->desc->operands[1] == Gv &&
+           (insn_is(in, op_bt) || insn_is(in, op_bts) || insn_is(in, op_btr) || insn_is(in, op_btc));
+}
+
 /* Hints do nothing.  CLFLUSH may fault and is called out.  Fences are real: 0F AE, without an operand-size prefix. */
 static bool xlat_nop(struct xlat *x, const struct insn *in)
 {
@@ -101,6 +107,8 @@ static bool translate_innocuous(struct xlat *x, const struct insn *in)
         return xlat_xlat(x, in);
     if (has_moffs(in))
         return xlat_moffs(x, in);
+    if (is_bit_string(in))
+        return xlat_bit_string(x, in);
     if (in->desc->attr & ATTR_REP)
         return xlat_string(x, in);
     if (insn_is(in, op_nop) && in->map != MAP_1B)

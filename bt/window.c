@@ -9,6 +9,7 @@
 #include "mmu/paging.h"
 
 #define MAX_WINDOWS 96
+#define RESERVED_BYTES (2 * WINDOW_BYTES + WINDOW_GUARD) /* room to align, and the guard */
 #define MAX_MAPS 40000     /* of vm.max_map_count's usual 65530 */
 #define CHUNK_PAGES 64     /* of physically contiguous memory mapped around a fault */
 #define AROUND_PAGES 8     /* neighbours looked at on each side for 4 KiB pages */
@@ -406,7 +407,7 @@ static struct window *window_alloc(struct windows *ws)
         if (!ws->win[i]->is_used)
             return ws->win[i];
     if (ws->n_win < MAX_WINDOWS) {
-        uint8_t *base = reserve(WINDOW_BYTES * 2 + WINDOW_GUARD);
+        uint8_t *base = reserve(RESERVED_BYTES);
 
         w = calloc(1, sizeof(*w));
         if (w && base) {
@@ -417,6 +418,7 @@ static struct window *window_alloc(struct windows *ws)
         if (w && base && w->page && w->code && w->noted) {
             /* 4 GiB-aligned, so that truncating a host address to 32 bits gives the linear address. */
             w->base = (uint8_t *)(((uintptr_t)base + WINDOW_BYTES - 1) & ~(uintptr_t)(WINDOW_BYTES - 1));
+            w->reserved = base;
             w->index = ws->n_win;
             ws->win[ws->n_win++] = w;
             ws->stats.windows++;
@@ -696,7 +698,7 @@ void windows_destroy(struct windows *ws)
         struct window *w = ws->win[i];
 
         window_reset(ws, w);
-        munmap(w->base, WINDOW_BYTES + WINDOW_GUARD);
+        munmap(w->reserved, RESERVED_BYTES);
         munmap(w->page, WINDOW_PAGES * sizeof(*w->page));
         munmap(w->code, WINDOW_PAGES * sizeof(*w->code));
         munmap(w->noted, WINDOW_PAGES * sizeof(*w->noted));

@@ -38,6 +38,7 @@ struct window {
     bool is_used;
     struct window_key key;
     /* private to window.c */
+    uint8_t *reserved;  /* what mmap gave, to be aligned */
     uint32_t *page;     /* per linear page: 0, or (frame + 1) << 1 | writable */
     uint32_t *noted;    /* per linear page: frame + 1 if the reverse map has a node for it there */
     uint64_t last_use, synced_epoch, maps;

@@ -60,6 +60,7 @@ bool xlat_mem(struct xlat *x, const struct insn *in, unsigned size, struct hmem 
 bool xlat_seg_access(struct xlat *x, unsigned seg, struct hmem ea, unsigned size, struct hmem *m);
 bool xlat_copy(struct xlat *x, const struct insn *in);
 bool xlat_lea(struct xlat *x, const struct insn *in);
+bool xlat_bit_string(struct xlat *x, const struct insn *in);
 bool xlat_moffs(struct xlat *x, const struct insn *in);
 bool xlat_xlat(struct xlat *x, const struct insn *in);
 bool xlat_string(struct xlat *x, const struct insn *in);

@@ -122,7 +122,7 @@ static void set_prefixes(const struct insn *in, struct hinsn *h)
     if (is_fp_like(in)) {
         if (in->has_opsize_prefix)
             h->legacy[h->n_legacy++] = 0x66;
-    } else if (in->opsize == 2 && !(in->desc->attr & (ATTR_BYTE | ATTR_X87))) {
+    } else if (in->opsize == 2 && !(in->desc->attr & (ATTR_BYTE | ATTR_X87 | ATTR_NP))) {
         h->legacy[h->n_legacy++] = 0x66;
     }
     if (in->rep && is_mandatory)
@@ -247,6 +247,41 @@ bool xlat_lea(struct xlat *x, const struct insn *in)
     } else {
         emit_lea32(x->e, dst, ea32(in));
     }
+    return true;
+}
+
+/* BT BTS BTR BTC with a memory operand and the bit offset in a register reach any place within 2^31 bits of the operand, and the
+ * host would not stop at the end of the window.  So the offset's upper part goes into the address, before the segment's checks. */
+bool xlat_bit_string(struct xlat *x, const struct insn *in)
+{
+    struct emit *e = x->e;
+    unsigned shift = in->opsize == 4 ? 5 : 4;
+    struct hinsn h = {.op = {0x0f, in->opcode}, .n_op = 2, .has_modrm = true, .is_mem = true, .reg = H_R11};
+
+    if (!x->bt->has_bmi2 || seg_class_of(x, in->seg) == SEGC_ODD || (in->seg == SEG_CS && (in->desc->attr & ATTR_MEM_W)))
+        return false;
+    if (in->addrsize == 2)
+        ea16(x, in);
+    else
+        emit_lea32(e, H_R8, ea32(in));                            /* lea   r8d, [ea]               */
+    if (in->opsize == 2)
+        emit_movsx16(e, H_R9, host_reg(in->reg));                 /* movsx r9d, off16              */
+    else
+        emit_mov_rr32(e, H_R9, host_reg(in->reg));                /* mov   r9d, off                */
+    emit_mov_ri32(e, H_R10, (1u << shift) - 1);
+    emit_pext32(e, H_R11, H_R9, H_R10);                           /* pext  r11d, r9d, 31: the bit  */
+    emit_mov_ri32(e, H_R10, shift);
+    emit_sarx32(e, H_R9, H_R9, H_R10);                            /* sarx  r9d, r9d, 5             */
+    emit_lea32(e, H_R8, HMEM_X(H_R8, H_R9, shift - 3, 0));        /* lea   r8d, [r8+r9*4]          */
+    if (in->addrsize == 2)
+        emit_movzx16(e, H_R8, H_R8);
+    if (!xlat_seg_access(x, in->seg, HMEM(H_R8, 0), in->opsize, &h.mem))
+        return false;
+    if (in->opsize == 2)
+        h.legacy[h.n_legacy++] = 0x66;
+    if (in->has_lock)
+        h.legacy[h.n_legacy++] = 0xf0;
+    emit_insn(e, &h);                                             /* bts   gs:[r8], r11d           */
     return true;
 }
 

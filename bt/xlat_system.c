@@ -6,21 +6,12 @@
 
 #include "cpu/ops.h"
 
-static void emit_bmi2(struct emit *e, unsigned pp, int dst, int src, int mask)
-{
-    emit_u8(e, 0xc4);
-    emit_u8(e, (uint8_t)((dst & 8 ? 0 : 0x80) | 0x40 | (mask & 8 ? 0 : 0x20) | 0x02));
-    emit_u8(e, (uint8_t)((~src & 15) << 3 | pp));
-    emit_u8(e, 0xf5);
-    emit_u8(e, (uint8_t)(0xc0 | (dst & 7) << 3 | (mask & 7)));
-}
-
 /* dst &= imm without touching EFLAGS; R10 is used. */
 static void emit_and_neutral(struct emit *e, int dst, uint32_t imm)
 {
     emit_mov_ri32(e, H_R10, imm);              /* mov  r10d, imm        */
-    emit_bmi2(e, 2, dst, dst, H_R10);          /* pext dst, dst, r10d   */
-    emit_bmi2(e, 3, dst, dst, H_R10);          /* pdep dst, dst, r10d   */
+    emit_pext32(e, dst, dst, H_R10);           /* pext dst, dst, r10d   */
+    emit_pdep32(e, dst, dst, H_R10);           /* pdep dst, dst, r10d   */
 }
 
 static void count_executed(struct xlat *x, const struct insn *in)
@@ -56,7 +47,7 @@ static bool push_sreg(struct xlat *x, const struct insn *in)
     for (unsigned s = 0; s < SEG_COUNT; s++) {
         if (in->desc->operands[0] != kinds[s])
             continue;
-        if (!xlat_stack_slot(x, -(int)in->opsize, 2, &slot))
+        if (!xlat_stack_slot(x, -(int)in->opsize, in->opsize, &slot))
             return false;
         emit_load(x->e, H_R11, CPU_SEG(s, sel), 2);
         emit_store(x->e, slot, H_R11, in->opsize);

@@ -390,7 +390,21 @@ static uint32_t run_masked(struct cpu *cpu, hostfp_code_t code, uint32_t extra, 
     return (uint32_t)load_le(image + FX_MXCSR, 4) & MXCSR_FLAGS;
 }
 
-/* What the guest's masks make of the flags of a masked run (SDM 1 11.5).  #XM leaves everything but MXCSR unchanged.
+/* TOP and tags as in image, the registers where they are: the FXSAVE layout counts them from TOP. */
+static void take_top(struct cpu *cpu, const uint8_t *image)
+{
+    unsigned old_top = (unsigned)load_le(cpu->fpu + FX_FSW, 2) >> 11 & 7, top = (unsigned)load_le(image + FX_FSW, 2) >> 11 & 7;
+    uint8_t st[8 * 16];
+
+    memcpy(st, cpu->fpu + FX_ST, sizeof(st));
+    for (unsigned i = 0; i < 8; i++)
+        memcpy(cpu->fpu + FX_ST + 16 * i, st + 16 * ((i + top - old_top) & 7), 16);
+    memcpy(cpu->fpu + FX_FSW, image + FX_FSW, 2);
+    cpu->fpu[FX_FTW] = image[FX_FTW];
+}
+
+/* What the guest's masks make of the flags of a masked run (SDM 1 11.5).  #XM leaves everything but MXCSR unchanged, and the
+ * x87 tags and TOP, which conversions with an MMX operand have reset by then (seen on AMD family 17h and later).
  * Masked underflow is tiny and inexact, unmasked underflow just tiny (SDM 1 4.9.1.5); with FTZ every tiny result sets the
  * flag, so a second run tells. */
 static bool run_unmasked(struct cpu *cpu, hostfp_code_t code, struct hostfp_regs *regs, struct buffer *buf)
@@ -407,6 +421,7 @@ static bool run_unmasked(struct cpu *cpu, hostfp_code_t code, struct hostfp_regs
         if (raised & unmasked & MXCSR_PRECOMPUTATION)
             raised &= MXCSR_PRECOMPUTATION;
         store_le(cpu->fpu + FX_MXCSR, 4, guest | raised);
+        take_top(cpu, image);
         return cpu_raise(cpu, cpu->paging.cr4 & CR4_OSXMMEXCPT ? VEC_XM : VEC_UD);
     }
     memcpy(cpu->fpu, image, FX_SIZE);

@@ -461,9 +461,9 @@ void options_print_help(FILE *out)
           "  --no-reboot             end with status 4 instead of resetting\n"
           "  --screenshot F          screen at exit: F.png as picture, F.txt as text\n"
           "  --stats[=F]             counters at exit: table, or JSON in F\n"
-          "  --perf-map              name translated blocks for Linux perf (/tmp/perf-PID.map)\n"
+          "  --perf-map              names for Linux perf, in /tmp/perf-PID.map\n"
           "  --code-cache SIZE       room for translated code, 1M-1024M [64M]\n"
-          "  --log CHANNELS          bt,mmu,irq,io,exc,dev,boot,unimp or all\n"
+          "  --log CHANNELS          bt,mmu,irq,io,exc,dev,boot,unimp,code or all\n"
           "  --control unix:PATH     JSON control socket\n"
           "Ctrl-A x leaves, Ctrl-A h shows the keys.  Status: 0 power-off, 2 usage, 3 host\n"
           "refused, 4 reset with --no-reboot, 70 bug, 124 time limit, 128+n signal n.\n",

@@ -19,13 +19,13 @@ from ringer import Failure, Qemu, Ringer, guest, log, run_test, scratch
 
 # name: source, compiler options, scale
 PROGRAMS = {
-    "calls": ("calls.c", [], 20),
-    "pointers": ("pointers.c", [], 3),
-    "jumps": ("jumps.c", [], 9),
-    "bytes": ("bytes.c", [], 9),
-    "matrix": ("matrix.c", [], 8),
-    "float-x87": ("float.c", ["-mfpmath=387"], 80),
-    "float-sse": ("float.c", ["-msse2", "-mfpmath=sse"], 80),
+    "calls": ("calls.c", [], 12),
+    "pointers": ("pointers.c", [], 2),
+    "jumps": ("jumps.c", [], 5),
+    "bytes": ("bytes.c", [], 5),
+    "matrix": ("matrix.c", [], 4),
+    "float-x87": ("float.c", ["-mfpmath=387"], 40),
+    "float-sse": ("float.c", ["-msse2", "-mfpmath=sse"], 40),
 }
 APPEND = "console=ttyS0 quiet gwait=0 gcmd=sh /bench/run.sh"
 
@@ -67,7 +67,7 @@ def run_programs(start, programs):
     with start() as g:
         for p in programs:
             begin = g.wait_serial(rf"BENCH-BEGIN {p}\r?\n", 300).end()
-            total = g.wait_serial(r"SUM ([0-9a-f]+)", 600)[1]
+            total = g.wait_serial(r"SUM ([0-9a-f]{16})\r?\n", 600)[1]
             end = g.wait_serial(rf"BENCH-END {p}\r?\n", 60).end()
             results[p] = (g.time_of(end) - g.time_of(begin), total)
         g.wait_exit(0, timeout=120)

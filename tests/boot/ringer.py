@@ -117,6 +117,11 @@ def ringer_for_nobody():
     return copy
 
 
+def is_sanitized():
+    with open(ringer_program(), "rb") as f:
+        return b"__asan_init" in f.read()
+
+
 def environment():
     env = dict(os.environ)
     # with ASan, our own SIGSEGV handler must win

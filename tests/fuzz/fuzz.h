@@ -113,7 +113,8 @@ void machine_print(const struct fuzz_machine *m, const char *name);
 
 struct gen;
 
-struct gen *gen_create(const struct cpu *features);
+/* without: names of instructions not to be used, separated by commas, or NULL; outlives gen. */
+struct gen *gen_create(const struct cpu *features, const char *without);
 void gen_destroy(struct gen *g);
 /* Make case `number` of `seed`, running it on m (interpreted) while it grows.  mode_filter: a mode, or -1.
  * False: it went nowhere; take the next. */

@@ -33,6 +33,7 @@ struct form {
 
 struct gen {
     const struct cpu *features;
+    const char *without;
     struct form *forms;
     unsigned n_forms;
     uint16_t by_cat[CAT_COUNT][MAX_FORMS];
@@ -118,6 +119,17 @@ static void add_form(struct gen *g, const struct insn *in, uint8_t prefix, unsig
         f->modrm[f->n_modrm++] = (uint8_t)modrm;
 }
 
+/* Is name in the comma-separated list? */
+static bool is_unwanted(const struct gen *g, const char *name)
+{
+    size_t len = strlen(name);
+
+    for (const char *s = g->without; s && *s; s = strchr(s, ',') ? strchr(s, ',') + 1 : NULL)
+        if (!strncmp(s, name, len) && (s[len] == ',' || !s[len]))
+            return true;
+    return false;
+}
+
 static void find_forms_of(struct gen *g, unsigned map, unsigned opcode)
 {
     static const uint8_t prefixes[] = {0, 0x66, 0xf3, 0xf2};
@@ -134,7 +146,7 @@ static void find_forms_of(struct gen *g, unsigned map, unsigned opcode)
             bytes[n] = (uint8_t)modrm;
             if (insn_decode(&in, bytes, sizeof(bytes), 4) != DECODE_OK || in.map != map || in.opcode != opcode || !in.desc->name ||
                 insn_is(&in, op_ud) || insn_is(&in, op_rdrand) || insn_is(&in, op_rdseed) ||
-                !cpu_has_feature(g->features, in.desc->feature))
+                is_unwanted(g, in.desc->name) || !cpu_has_feature(g->features, in.desc->feature))
                 continue;
             if (k == 0)
                 plain[modrm] = in.desc;
@@ -147,13 +159,14 @@ static void find_forms_of(struct gen *g, unsigned map, unsigned opcode)
     }
 }
 
-struct gen *gen_create(const struct cpu *features)
+struct gen *gen_create(const struct cpu *features, const char *without)
 {
     struct gen *g = calloc(1, sizeof(*g));
 
     if (!g)
         exit(3);
     g->features = features;
+    g->without = without;
     g->forms = calloc(MAX_FORMS, sizeof(*g->forms));
     if (!g->forms)
         exit(3);
@@ -384,7 +397,7 @@ static uint64_t page_entry(struct gen *g, const struct fuzz_case *c, unsigned pa
     if (page < CODE_GPA >> 12 || (page >= STACK_END >> 12 && page < RING0_STACK >> 12))
         return e | 3;
     if (page >= TABLES_GPA >> 12 && page < RAM_BYTES >> 12)
-        return c->has_clear_a ? 0 : e | 3;
+        return c->is_user ? 0 : e | 3;
     if (page < CODE_END >> 12) {
         if (page != start_page && rng_percent(r, 6))
             return e;
@@ -525,10 +538,10 @@ static uint32_t pick_linear(struct gen *g, const struct fuzz_case *c, uint32_t e
     else if (what < 96)
         at = rng_below(r, CODE_GPA);
     else if (what < 98)
-        at = TABLES_GPA + rng_below(r, 0xa000);
+        at = c->is_paged ? RAM_BYTES + rng_below(r, 0x2000) : TABLES_GPA + rng_below(r, 0xa000);
     else
         at = rng_interesting(r);
-    if (c->is_paged && rng_percent(r, 4))
+    if (c->is_paged && what < 95 && rng_percent(r, 4))
         at += 0x400000 << rng_below(r, 2);
     return size >= 8 && rng_percent(r, 70) ? at & ~15u : at;
 }
@@ -540,7 +553,8 @@ static uint32_t pick_offset(struct gen *g, const struct fuzz_case *c, const stru
     bool is_down = (s->attr & (SEG_ATTR_CODE | SEG_ATTR_EC)) == SEG_ATTR_EC && (s->attr & SEG_ATTR_S);
     uint32_t off = pick_linear(g, c, end, size) - (uint32_t)s->base;
 
-    if (rng_percent(r, 6))
+    /* Around FFFFFFFFh a processor may fault or wrap as it likes (SDM 3A 5.3). */
+    if (s->limit != 0xffffffff && rng_percent(r, 6))
         return s->limit + (is_down ? 1 : 0) + rng_below(r, 16) - size - 4;
     if (is_down && s->limit >= 0x8000)
         return off;
@@ -865,6 +879,40 @@ static void make_self_modification(struct gen *g, struct place *p)
         add_mov(g, p, rng_below(r, 4), 0x12345678);
 }
 
+/* A data page's table entry gets another frame or other rights; INVLPG or a CR3 load makes it known. */
+static void make_remapping(struct gen *g, struct place *p)
+{
+    struct rng *r = &g->rng;
+    unsigned page = (DATA_GPA >> 12) + rng_below(r, 16), frame = (DATA_GPA >> 12) + rng_below(r, 16), n = 0;
+    static const uint8_t rights[] = {0x67, 0x67, 0x07, 0x05, 0x65, 0x00, 0x27};
+    uint8_t b[16];
+
+    if (p->code_size == 2)
+        b[n++] = 0x66;
+    if (p->code_size == 2)
+        b[n++] = 0x67;
+    b[n++] = 0xc7; /* mov dword [entry], imm32 */
+    b[n++] = 0x05;
+    store_le(b + n, 4, TABLES_GPA + 0x1000 + page * (p->c->is_pae ? 8 : 4) - (uint32_t)p->cpu->seg[SEG_DS].base);
+    store_le(b + n + 4, 4, frame << 12 | rights[rng_below(r, ARRAY_SIZE(rights))] | (p->c->has_clear_a ? 0 : 0x20));
+    add_insn(g, p, b, n + 8);
+    if (rng_percent(r, 50)) {
+        static const uint8_t reload[] = {0x0f, 0x20, 0xd8, 0x0f, 0x22, 0xd8}; /* mov eax, cr3; mov cr3, eax */
+
+        add_insn(g, p, reload, 3);
+        add_insn(g, p, reload + 3, 3);
+        return;
+    }
+    n = 0;
+    if (p->code_size == 2)
+        b[n++] = 0x67;
+    b[n++] = 0x0f; /* invlpg [page] */
+    b[n++] = 0x01;
+    b[n++] = 0x3d;
+    store_le(b + n, 4, (page << 12) + rng_below(r, 0x1000) - (uint32_t)p->cpu->seg[SEG_DS].base);
+    add_insn(g, p, b, n + 4);
+}
+
 /* push imm; ret */
 static void make_push_ret(struct gen *g, struct place *p)
 {
@@ -883,6 +931,8 @@ static void make_unit(struct gen *g, struct place *p)
         make_self_modification(g, p);
     else if (rng_percent(&g->rng, 2))
         make_push_ret(g, p);
+    else if (p->c->is_paged && !p->c->is_user && !g->alias_delta && rng_percent(&g->rng, 8))
+        make_remapping(g, p);
     else
         make_insn(g, p);
 }
@@ -891,7 +941,7 @@ static bool is_untouched(const struct fuzz_machine *m, const struct fuzz_case *c
 {
     const uint8_t *mem = guestmem_view(m->mem);
 
-    if (linear < CODE_GPA || linear + FREE_BYTES > CODE_END)
+    if (linear < CODE_GPA || linear > CODE_END - FREE_BYTES)
         return false;
     for (unsigned i = 0; i < FREE_BYTES; i++)
         if (c->image[linear + i] != HLT || mem[linear + i] != HLT)
@@ -914,6 +964,36 @@ static void place_unit(struct gen *g, struct fuzz_machine *m, struct fuzz_case *
     }
 }
 
+static uint64_t fault_count(const struct cpu *cpu)
+{
+    return cpu->stats.exceptions[VEC_PF] + cpu->stats.exceptions[VEC_GP] + cpu->stats.exceptions[VEC_SS];
+}
+
+/* Does the memory operand reach over offset FFFFFFFFh of a segment without a limit?  Processors may fault or wrap (SDM 3A 5.3). */
+static bool wraps_around(const struct cpu *cpu, const struct insn *in)
+{
+    unsigned size = insn_mem_size(in);
+
+    return (in->is_mem || has_moffs(in)) && size && cpu->seg[in->seg].limit == 0xffffffff &&
+           effective(cpu, in) > 0xffffffff - (size - 1);
+}
+
+/* False: the instruction may do different things on different processors, and translated code runs on the host's.  So do the
+ * flags of a repeated comparison that faults: the SDM (2B, REP) wants those from before it. */
+static bool step(struct cpu *cpu)
+{
+    uint64_t faults = fault_count(cpu);
+    uint8_t bytes[15];
+    struct insn in;
+    unsigned n = cpu_peek(cpu, (uint32_t)(cpu->seg[SEG_CS].base + cpu->rip), bytes, sizeof(bytes));
+    bool is_known = insn_decode(&in, bytes, n, cpu->mode & MODE_CS32 ? 4 : 2) == DECODE_OK;
+
+    if (is_known && wraps_around(cpu, &in))
+        return false;
+    cpu_step(cpu);
+    return !is_known || !in.rep || !(insn_is(&in, op_cmps) || insn_is(&in, op_scas)) || faults == fault_count(cpu);
+}
+
 bool gen_case(struct gen *g, struct fuzz_machine *m, struct fuzz_case *c, uint64_t seed, uint64_t number, int mode_filter)
 {
     struct cpu *cpu = m->cpu;
@@ -928,6 +1008,7 @@ bool gen_case(struct gen *g, struct fuzz_machine *m, struct fuzz_case *c, uint64
     make_start_state(g, c, mode_filter);
     want = rng_percent(&g->rng, 85) ? 1 + rng_below(&g->rng, 12) : 8 + rng_below(&g->rng, 30);
     machine_load(m, c);
+    memset(cpu->stats.exceptions, 0, sizeof(cpu->stats.exceptions));
     while (c->n_insns < want && steps++ < MAX_STEPS && !cpu->is_halted && !cpu->is_shutdown && !cpu->exit_request) {
         uint32_t linear = (uint32_t)(cpu->seg[SEG_CS].base + cpu->rip);
 
@@ -939,7 +1020,8 @@ bool gen_case(struct gen *g, struct fuzz_machine *m, struct fuzz_case *c, uint64
             if (!g->unit_len)
                 continue;
         }
-        cpu_step(cpu);
+        if (!step(cpu))
+            return false;
     }
     return c->n_insns > 0 && steps < MAX_STEPS && !cpu->exit_request;
 }

@@ -3,6 +3,7 @@
  * Exceptions go to handlers that halt, so what they push is compared too.
  *
  *   insn_fuzz [--seed S] [--count N | --seconds T] [--from N] [--mode real|prot16|flat|segmented|v86] [--lockstep] [--bugs N]
+ *             [--without insn,insn]
  *   insn_fuzz --seed S --case N        runs one case and prints it, reduced if the engines differ
  *
  * In the test suite: fixed seed, 30 seconds.  The long run is some 10^8 instructions: --seed <any> --count 12000000
@@ -32,6 +33,7 @@
 #include "cpu/insn.h"
 
 #define EPOCH           64
+#define CHILD_EPOCHS    256
 #define REFERENCE_INSNS 3000 /* longer cases are given up */
 #define KICK_REFERENCE  0.2  /* seconds of CPU time */
 #define KICK_TRANSLATED 2.0
@@ -45,12 +47,13 @@ struct options {
     unsigned bugs;
     int mode;
     bool is_one_case, is_lockstep;
+    const char *without;
 };
 
 /* In memory shared with the children. */
 struct findings {
     uint64_t case_number, next, run, skipped, insns, faulted;
-    bool is_different;
+    bool is_different, is_over; /* is_over: no cases or no time left */
     char what[WHAT_BYTES];
     struct fuzz_case c;
 };
@@ -120,7 +123,7 @@ static void runner_renew(struct runner *r)
     r->reference = machine_create(false, false);
     r->translated = machine_create(true, r->opt->is_lockstep);
     if (!r->gen)
-        r->gen = gen_create(r->reference->cpu);
+        r->gen = gen_create(r->reference->cpu, r->opt->without);
 }
 
 static bool has_faulted(const struct cpu *cpu)
@@ -188,15 +191,20 @@ static bool make_case(struct runner *r, uint64_t number)
     return is_made;
 }
 
-/* The child that runs case after case; comes back at a difference or at the end. */
+/* The child that runs case after case; comes back at a difference, at the end, and now and then for a fresh process.
+ * found->next is the first case of the machines in use. */
 static void run_cases(const struct options *opt, struct findings *found, double end_time)
 {
+    unsigned epochs = 0;
     struct runner r;
 
     runner_start(&r, opt, found);
-    for (uint64_t n = found->next; n < opt->first + opt->count; n++) {
-        if (n % EPOCH == 0 || n == found->next) {
+    for (uint64_t n = found->next, first = n; n < opt->first + opt->count; n++) {
+        if (n % EPOCH == 0 || n == first) {
+            found->next = n;
             if (seconds_of(CLOCK_MONOTONIC) > end_time)
+                break;
+            if (epochs++ == CHILD_EPOCHS)
                 return;
             runner_renew(&r);
         }
@@ -205,6 +213,7 @@ static void run_cases(const struct options *opt, struct findings *found, double 
             return;
         }
     }
+    found->is_over = true;
 }
 
 /* --- trying a case in a child of its own --- */
@@ -423,8 +432,8 @@ static unsigned hunt(const struct options *opt, struct findings *found)
     unsigned bugs = 0;
 
     found->next = opt->first;
-    while (found->next < opt->first + opt->count && bugs < opt->bugs) {
-        uint64_t from = found->next, number;
+    while (!found->is_over && bugs < opt->bugs) {
+        uint64_t number;
         int status;
         pid_t child;
 
@@ -438,10 +447,10 @@ static unsigned hunt(const struct options *opt, struct findings *found)
         if (child < 0 || waitpid(child, &status, 0) != child)
             exit(3);
         if (!end_of_child(status, found->what) && !found->is_different)
-            break;
+            continue;
         bugs++;
         number = found->case_number;
-        report(opt, found, number - number % EPOCH > from ? number - number % EPOCH : from);
+        report(opt, found, found->next);
         found->next = number + 1;
     }
     return bugs;
@@ -478,7 +487,7 @@ static void parse(int argc, char **argv, struct options *opt)
 {
     static const struct option longs[] = {{"seed", 1, NULL, 's'},  {"count", 1, NULL, 'n'}, {"seconds", 1, NULL, 't'},
                                           {"case", 1, NULL, 'c'},  {"from", 1, NULL, 'f'},  {"mode", 1, NULL, 'm'},
-                                          {"lockstep", 0, NULL, 'l'}, {"bugs", 1, NULL, 'b'}, {0}};
+                                          {"lockstep", 0, NULL, 'l'}, {"bugs", 1, NULL, 'b'},   {"without", 1, NULL, 'w'}, {0}};
     int o;
 
     while ((o = getopt_long(argc, argv, "", longs, NULL)) != -1) {
@@ -507,6 +516,9 @@ static void parse(int argc, char **argv, struct options *opt)
             break;
         case 'b':
             opt->bugs = (unsigned)strtoul(optarg, NULL, 0);
+            break;
+        case 'w':
+            opt->without = optarg;
             break;
         default:
             exit(2);

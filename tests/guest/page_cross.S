@@ -56,6 +56,7 @@
         movzbl  PAGE_B - 1, %eax
         expect  %eax, $0xdd
         lock addl $0x01000001, PAGE_B - 2
+        fninit
         fildl   PAGE_B - 2
         fistpl  PAGE_B + 5
         movl    PAGE_B + 5, %eax

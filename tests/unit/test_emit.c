@@ -60,6 +60,14 @@ static void moves(void **state)
     expect(&f, "movzx r9d, r8w");
     emit_movzx8(&f.e, H_R8, H_RSI);
     expect(&f, "movzx r8d, sil");
+    emit_movsx16(&f.e, H_R9, H_RSI);
+    expect(&f, "movsx r9d, si");
+    emit_pext32(&f.e, H_R11, H_R9, H_R10);
+    expect(&f, "pext r11d, r9d, r10d");
+    emit_pdep32(&f.e, H_RAX, H_R9, H_RDX);
+    expect(&f, "pdep eax, r9d, edx");
+    emit_sarx32(&f.e, H_R9, H_RBX, H_R10);
+    expect(&f, "sarx r9d, ebx, r10d");
     emit_not64(&f.e, H_R10);
     expect(&f, "not r10");
     emit_bswap64(&f.e, H_R9);
