@@ -9,7 +9,8 @@
 #include "mmu/paging.h"
 
 #define MAX_WINDOWS 96
-#define RESERVED_BYTES (2 * WINDOW_BYTES + WINDOW_GUARD) /* room to align, and the guard */
+#define LOW_GUARD 65536 /* string instructions that count down stop here, at their first byte below */
+#define RESERVED_BYTES (LOW_GUARD + 2 * WINDOW_BYTES + WINDOW_GUARD) /* room to align, and the guards */
 #define MAX_MAPS 40000     /* of vm.max_map_count's usual 65530 */
 #define CHUNK_PAGES 64     /* of physically contiguous memory mapped around a fault */
 #define AROUND_PAGES 8     /* neighbours looked at on each side for 4 KiB pages */
@@ -417,7 +418,7 @@ static struct window *window_alloc(struct windows *ws)
         }
         if (w && base && w->page && w->code && w->noted) {
             /* 4 GiB-aligned, so that truncating a host address to 32 bits gives the linear address. */
-            w->base = (uint8_t *)(((uintptr_t)base + WINDOW_BYTES - 1) & ~(uintptr_t)(WINDOW_BYTES - 1));
+            w->base = (uint8_t *)(((uintptr_t)base + LOW_GUARD + WINDOW_BYTES - 1) & ~(uintptr_t)(WINDOW_BYTES - 1));
             w->reserved = base;
             w->index = ws->n_win;
             ws->win[ws->n_win++] = w;

@@ -1,6 +1,6 @@
 /* Windows: guest linear address spaces built of host mappings.
  *
- * A window is 4 GiB of reserved host addresses, and a guard after it, into which guest pages are mapped from the memfd on
+ * A window is 4 GiB of reserved host addresses with guards before and after it, into which guest pages are mapped from the memfd on
  * demand: a shadow page table made of mmap().  One window exists for each (page-table root, paging bits, privilege class) in
  * use; the least recently used ones are recycled.  What a window maps may be as stale as a TLB entry may be: INVLPG
  * drops pages, CR3 loads and other flushes start a new *epoch*, and a window that is used in a new epoch first compares the
