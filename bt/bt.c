@@ -49,6 +49,7 @@ static enum exit_reason enter(struct bt *bt, const uint8_t *host_pc)
     int reason;
 
     set_gates(bt);
+    bt->is_fp_fault = false;
     bt->stats.enters++;
     bt->is_running = true;
     reason = bt->enter(bt->cpu, host_pc);
@@ -327,6 +328,7 @@ static bool on_fault(void *opaque, struct fault *f)
         (const uint8_t *)f->regs[FAULT_RIP] < bt->codemem.exec)
         return false;
     if (f->kind == FAULT_ARITHMETIC) {
+        bt->is_fp_fault = true;
         bt->stats.sig_fpe++;
         bt->fault_kind = WINDOW_GUEST_FAULT;
         return leave(bt, f, EXIT_FAULT);

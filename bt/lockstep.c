@@ -253,6 +253,9 @@ void lockstep_after(struct lockstep *ls, const struct block *b, unsigned n)
     if (avail && insn_decode(&in, bytes, avail, b->mode & MODE_CS32 ? 4 : 2) == DECODE_OK && insn_is(&in, op_popf) &&
         n < ls->n_states)
         got.eflags = (got.eflags & ~EFLAGS_NATIVE) | (want->eflags & EFLAGS_NATIVE);
+    /* An SSE instruction that raises an unmasked exception sets the sticky flags first (SDM 1 11.5.2); the look-ahead took them back. */
+    if (ls->bt->is_fp_fault)
+        got.fpu[24] = (uint8_t)((got.fpu[24] & ~0x3f) | (want->fpu[24] & 0x3f));
     if (n >= ls->n_states)
         report(ls, b, n, &got, "progress (the interpreter stopped earlier)");
     if (memcmp(got.gpr, want->gpr, sizeof(got.gpr)) != 0)

@@ -159,6 +159,7 @@ struct bt {
     const struct block *fault_block; /* of the last EXIT_FAULT, and its instruction */
     uint64_t fault_code, fault_frame;
     enum window_fault fault_kind;
+    bool is_fp_fault; /* the last exit was by SIGFPE */
     bool is_running;        /* translated code is on the CPU: faults are the guest's */
     struct fault_client fault_client;
     struct lockstep *lockstep;

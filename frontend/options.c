@@ -236,7 +236,7 @@ static void take_log(struct parse *p, const char *value)
     unsigned mask = 0;
 
     if (log_parse(value, &mask, &bad))
-        complain(p, "--log: no channel '%s' (bt mmu irq io exc dev boot unimp all)", bad);
+        complain(p, "--log: no channel '%s' (bt mmu irq io exc dev boot unimp code all)", bad);
     p->o->log_mask |= mask;
 }
 
@@ -267,8 +267,8 @@ static void take_perf_map(struct parse *p, const char *value)
 static void take_code_cache(struct parse *p, const char *value)
 {
     if (!options_parse_size(value, &p->o->code_cache_bytes) || p->o->code_cache_bytes < MIB(1) ||
-        p->o->code_cache_bytes > MIB(1024))
-        complain(p, "--code-cache %s: not a size from 1M to 1024M", value);
+        p->o->code_cache_bytes > MIB(512))
+        complain(p, "--code-cache %s: not a size from 1M to 512M", value);
 }
 
 static void take_help(struct parse *p, const char *value)
@@ -462,7 +462,7 @@ void options_print_help(FILE *out)
           "  --screenshot F          screen at exit: F.png as picture, F.txt as text\n"
           "  --stats[=F]             counters at exit: table, or JSON in F\n"
           "  --perf-map              names for Linux perf, in /tmp/perf-PID.map\n"
-          "  --code-cache SIZE       room for translated code, 1M-1024M [64M]\n"
+          "  --code-cache SIZE       room for translated code, 1M-512M [64M]\n"
           "  --log CHANNELS          bt,mmu,irq,io,exc,dev,boot,unimp,code or all\n"
           "  --control unix:PATH     JSON control socket\n"
           "Ctrl-A x leaves, Ctrl-A h shows the keys.  Status: 0 power-off, 2 usage, 3 host\n"

@@ -56,21 +56,21 @@ static void on_signal(int signo, siginfo_t *info, void *context)
     report_and_die(&f, uc);
 }
 
+/* The handler must not run on the interrupted stack: translated code's is small, and may be what faulted. */
+static void make_alt_stack(void)
+{
+    void *p = mmap(NULL, ALT_STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    stack_t ss = {.ss_sp = p, .ss_size = ALT_STACK_BYTES};
+
+    if (p != MAP_FAILED && sigaltstack(&ss, NULL) == 0)
+        alt_stack = p;
+}
+
 void fault_install(void)
 {
     static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP};
     struct sigaction sa;
 
-    if (!alt_stack) {
-        void *p = mmap(NULL, ALT_STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-        if (p != MAP_FAILED) {
-            stack_t ss = {.ss_sp = p, .ss_size = ALT_STACK_BYTES};
-
-            alt_stack = p;
-            sigaltstack(&ss, NULL);
-        }
-    }
     memset(&sa, 0, sizeof(sa));
     sa.sa_sigaction = on_signal;
     /* NODEFER: a fault inside the handler reaches the bug report instead of a silent kill. */
@@ -81,5 +81,7 @@ void fault_install(void)
 
 void fault_set_client(struct fault_client *client)
 {
+    if (client && !alt_stack)
+        make_alt_stack();
     current_client = client;
 }

@@ -35,7 +35,8 @@ struct fault_client {
     void *opaque;
 };
 
-void fault_install(void);                            /* idempotent; gives this thread an alternate signal stack too */
-void fault_set_client(struct fault_client *client);  /* of this thread; NULL: none.  Caller keeps it alive */
+void fault_install(void); /* idempotent */
+/* Of this thread, which gets an alternate signal stack with its first client.  NULL: none.  Caller keeps it alive. */
+void fault_set_client(struct fault_client *client);
 
 #endif

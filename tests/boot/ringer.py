@@ -14,6 +14,7 @@ screen through the control socket, and say everything there is to say when somet
 Environment: RINGER (the program), RINGER_GUESTS (made by tests/guests/get-guests), RINGER_PATIENCE (factor on all
 timeouts, default 1; they are generous already), RINGER_KEEP=1 (keep the temporary directory).
 When the tests run as root, Ringer does not: it gets the user 65534 and a directory of its own."""
+import hashlib
 import json
 import os
 import re
@@ -49,7 +50,9 @@ def ringer_program():
 
 
 def guests_dir():
-    places = [os.environ.get("RINGER_GUESTS"), os.path.join(SOURCE, "guests"), "/var/cache/ringer-guests"]
+    places = [os.environ.get("RINGER_GUESTS"), os.path.join(SOURCE, "guests")]
+    with open(os.path.join(SOURCE, "tests/guests/get-guests"), "rb") as f:  # where ringer-dev puts them
+        places.append("/var/cache/ringer/guests-" + hashlib.sha256(f.read()).hexdigest()[:10])
     for place in places:
         if place and os.path.isdir(place):
             return os.path.abspath(place)

@@ -55,6 +55,7 @@ struct fuzz_case {
     struct {
         uint32_t gpa;
         uint8_t len;
+        bool is_kept; /* changes page tables and flushes: all of it or nothing */
     } insns[CASE_MAX_INSNS];
     uint8_t image[MEMORY_BYTES];
 };

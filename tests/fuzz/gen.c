@@ -14,8 +14,9 @@
 
 #define MAX_FORMS  4096
 #define FREE_BYTES 24 /* of untouched code memory that a new unit wants */
-#define MAX_STEPS  300
-#define UNIT_BYTES 96
+#define MAX_STEPS  600
+#define MAX_COUNT  0x20000 /* of a REP */
+#define UNIT_BYTES 64
 #define HLT        0xf4
 #define NO_MODRM   (-1)
 
@@ -47,6 +48,7 @@ struct gen {
     uint8_t unit[UNIT_BYTES];
     uint8_t lens[16];
     unsigned n_unit, unit_len;
+    bool is_unit_kept;
 };
 
 uint32_t rng_interesting(struct rng *r)
@@ -263,6 +265,38 @@ static void put_idt(uint8_t *im)
     put_gate(im, IDT_GPA, 0x71, D_CODE32 * 8, HANDLERS_GPA + 2 * 0x71, 0xe6); /* 16-bit */
 }
 
+/* Handlers that return instead of halting: the instruction runs again, or the next one does. */
+static void put_returning_handlers(struct fuzz_case *c)
+{
+    /* push eax; push ds; push D_DATA32 * 8; pop ds; mov eax, cr2; shr eax, 12; cmp eax, 31h; jae 1f; or dword [PT + eax * 4], 7;
+     * mov eax, cr2; invlpg [eax]; pop ds; pop eax; add esp, 4; iretd; 1: hlt */
+    static const uint8_t map_page[] = {0x50, 0x1e, 0x6a, 0x10, 0x1f, 0x0f, 0x20, 0xd0, 0xc1, 0xe8, 0x0c, 0x83, 0xf8, 0x31, 0x73, 0x14, 0x83, 0x0c, 0x85,
+                                       0x00, 0x90, 0x02, 0x00, 0x07, 0x0f, 0x20, 0xd0, 0x0f, 0x01, 0x38, 0x1f, 0x58, 0x83, 0xc4, 0x04, 0xcf, 0xf4};
+    static const struct {
+        uint8_t vector, code[4];
+    } all[] = {{VEC_DB, {0xcf}},                /* iret */
+               {VEC_BP, {0xcf}},
+               {VEC_OF, {0xcf}},
+               {VEC_NM, {0x0f, 0x06, 0xcf}},   /* clts; iret */
+               {VEC_MF, {0xdb, 0xe2, 0xcf}},   /* fnclex; iret */
+               {0x80, {0x40, 0xcf}},           /* inc eax; iret */
+               {0x81, {0x9c, 0x9d, 0xcf}}};    /* pushf; popf; iret */
+    uint32_t at = c->mode == FUZZ_REAL ? REAL_HANDLERS + 0x140 : HANDLERS_GPA + 0x400;
+
+    for (size_t i = 0; i < ARRAY_SIZE(all); i++, at += 4) {
+        memcpy(c->image + at, all[i].code, sizeof(all[i].code));
+        if (c->mode == FUZZ_REAL)
+            store_le(c->image + 4 * all[i].vector, 4, at);
+        else
+            put_gate(c->image, IDT_GPA, all[i].vector, D_CODE32 * 8, at, 0xef);
+    }
+    if (!c->is_paged)
+        return;
+    memcpy(c->image + at, map_page, sizeof(map_page));
+    c->image[at + 18] = c->is_pae ? 0xc5 : 0x85; /* entries of 8 or 4 bytes */
+    put_gate(c->image, IDT_GPA, VEC_PF, D_CODE32 * 8, at, 0x8e);
+}
+
 /* All that does not depend on the case. */
 static void make_base_image(struct gen *g, uint64_t seed)
 {
@@ -397,7 +431,7 @@ static uint64_t page_entry(struct gen *g, const struct fuzz_case *c, unsigned pa
     if (page < CODE_GPA >> 12 || (page >= STACK_END >> 12 && page < RING0_STACK >> 12))
         return e | 3;
     if (page >= TABLES_GPA >> 12 && page < RAM_BYTES >> 12)
-        return c->is_user ? 0 : e | 3;
+        return e | 3;
     if (page < CODE_END >> 12) {
         if (page != start_page && rng_percent(r, 6))
             return e;
@@ -496,7 +530,7 @@ static void choose_control(struct gen *g, struct fuzz_case *c)
     struct rng *r = &g->rng;
 
     c->cr0 = CR0_ET | (rng_percent(r, 90) ? CR0_NE : 0) | (rng_percent(r, 50) ? CR0_WP : 0) | (rng_percent(r, 50) ? CR0_MP : 0) |
-             (rng_percent(r, 3) ? CR0_TS : 0) | (rng_percent(r, 2) ? CR0_EM : 0) | (rng_percent(r, 10) ? CR0_AM : 0);
+             (rng_percent(r, 8) ? CR0_TS : 0) | (rng_percent(r, 2) ? CR0_EM : 0) | (rng_percent(r, 10) ? CR0_AM : 0);
     if (c->mode != FUZZ_REAL)
         c->cr0 |= CR0_PE;
     c->cr4 = (rng_percent(r, 93) ? CR4_OSFXSR : 0) | (rng_percent(r, 90) ? CR4_OSXMMEXCPT : 0) | (rng_percent(r, 8) ? CR4_TSD : 0) |
@@ -631,6 +665,8 @@ static uint32_t make_start_state(struct gen *g, struct fuzz_case *c, int mode_fi
     choose_control(g, c);
     choose_segments(g, c);
     start = choose_start(g, c);
+    if (rng_percent(&g->rng, 60))
+        put_returning_handlers(c);
     if (c->is_paged)
         put_page_tables(g, c, start >> 12);
     choose_registers(g, c, start);
@@ -887,6 +923,7 @@ static void make_remapping(struct gen *g, struct place *p)
     static const uint8_t rights[] = {0x67, 0x67, 0x07, 0x05, 0x65, 0x00, 0x27};
     uint8_t b[16];
 
+    g->is_unit_kept = true;
     if (p->code_size == 2)
         b[n++] = 0x66;
     if (p->code_size == 2)
@@ -901,6 +938,7 @@ static void make_remapping(struct gen *g, struct place *p)
 
         add_insn(g, p, reload, 3);
         add_insn(g, p, reload + 3, 3);
+        add_mov(g, p, REG_AX, DATA_GPA + rng_below(r, DATA_END - DATA_GPA)); /* not the tables' address */
         return;
     }
     n = 0;
@@ -911,6 +949,81 @@ static void make_remapping(struct gen *g, struct place *p)
     b[n++] = 0x3d;
     store_le(b + n, 4, (page << 12) + rng_below(r, 0x1000) - (uint32_t)p->cpu->seg[SEG_DS].base);
     add_insn(g, p, b, n + 4);
+}
+
+/* A byte with an operand-size prefix where one is needed for 32 bits. */
+static void add_op32(struct gen *g, struct place *p, uint8_t opcode)
+{
+    const uint8_t b[2] = {0x66, opcode};
+
+    add_insn(g, p, p->code_size == 2 ? b : b + 1, p->code_size == 2 ? 2 : 1);
+}
+
+static void add_push(struct gen *g, struct place *p, uint32_t value)
+{
+    uint8_t b[6] = {0x66, 0x68};
+    unsigned at = p->code_size == 2 ? 0 : 1;
+
+    store_le(b + 2, 4, value);
+    add_insn(g, p, b + at, 6 - at);
+}
+
+/* mov eax, cr0; xor eax, bit; mov cr0, eax; or cr4 */
+static void make_control_change(struct gen *g, struct place *p)
+{
+    static const uint32_t cr0_bits[] = {CR0_WP, CR0_WP, CR0_TS, CR0_EM, CR0_MP, CR0_AM, CR0_NE, CR0_PE, CR0_PG};
+    static const uint32_t cr4_bits[] = {CR4_OSFXSR, CR4_TSD, CR4_PGE, CR4_PSE, CR4_OSXMMEXCPT, CR4_DE, CR4_PAE, CR4_PVI};
+    struct rng *r = &g->rng;
+    bool is_cr4 = rng_percent(r, 35);
+    uint32_t bit = is_cr4 ? cr4_bits[rng_below(r, ARRAY_SIZE(cr4_bits))] : cr0_bits[rng_below(r, ARRAY_SIZE(cr0_bits))];
+    const uint8_t get[] = {0x0f, 0x20, is_cr4 ? 0xe0 : 0xc0}, put[] = {0x0f, 0x22, is_cr4 ? 0xe0 : 0xc0};
+    uint8_t b[6] = {0x66, 0x35};
+    unsigned at = p->code_size == 2 ? 0 : 1;
+
+    store_le(b + 2, 4, bit);
+    add_insn(g, p, get, 3);
+    add_insn(g, p, b + at, 6 - at);
+    add_insn(g, p, put, 3);
+}
+
+/* A far jump, call or IRET to just behind, perhaps in code of another size or less privilege. */
+static void make_far_transfer(struct gen *g, struct place *p)
+{
+    static const uint8_t codes[] = {D_CODE32, D_UCODE32, D_CODE16, D_UCODE16, D_BCODE32, D_UBCODE32, D_CONFORMING};
+    struct rng *r = &g->rng;
+    unsigned index = codes[rng_below(r, ARRAY_SIZE(codes))];
+    bool is_user = index == D_UCODE32 || index == D_UCODE16 || index == D_UBCODE32, is_protected = p->cpu->mode & MODE_PE;
+    uint32_t base = index == D_CODE32 || index == D_UCODE32 || index == D_CONFORMING ? 0 : CODE_GPA, target;
+    unsigned sel = index * 8 | (is_user ? 3 : 0);
+
+    if (!is_protected || (p->cpu->eflags & EFLAGS_VM)) {
+        base = rng_percent(r, 50) ? CODE_GPA : 0;
+        sel = base >> 4;
+    }
+    target = p->linear + 48 + rng_below(r, 16) - base;
+    if (rng_percent(r, 50)) {
+        add_push(g, p, (is_user ? D_UDATA32 : D_DATA32) * 8 | (is_user ? 3 : 0));
+        add_push(g, p, (uint32_t)p->cpu->gpr[REG_SP]);
+        add_push(g, p, ((uint32_t)p->cpu->eflags & (rng_percent(r, 90) ? ~EFLAGS_NT : ~0u)) ^ (rng_below(r, 8) ? 0 : EFLAGS_IF));
+        add_push(g, p, sel);
+        add_push(g, p, target);
+        add_op32(g, p, 0xcf);
+    } else {
+        uint8_t b[8] = {0x66, rng_percent(r, 60) ? 0xea : 0x9a};
+        unsigned at = p->code_size == 2 ? 0 : 1;
+
+        store_le(b + 2, 4, target);
+        memcpy(b + 6, (uint8_t[]){(uint8_t)sel, (uint8_t)(sel >> 8)}, 2);
+        add_insn(g, p, b + at, 8 - at);
+    }
+}
+
+/* int 80h or 81h, which may return */
+static void make_int(struct gen *g, struct place *p)
+{
+    const uint8_t b[2] = {0xcd, (uint8_t)(0x80 + rng_below(&g->rng, 2))};
+
+    add_insn(g, p, b, 2);
 }
 
 /* push imm; ret */
@@ -926,12 +1039,22 @@ static void make_push_ret(struct gen *g, struct place *p)
 
 static void make_unit(struct gen *g, struct place *p)
 {
+    unsigned pick = rng_below(&g->rng, 1000);
+    bool is_kernel = !p->cpu->cpl;
+
     g->unit_len = g->n_unit = 0;
-    if (rng_percent(&g->rng, 3))
+    g->is_unit_kept = false;
+    if (pick < 30)
         make_self_modification(g, p);
-    else if (rng_percent(&g->rng, 2))
+    else if (pick < 50)
         make_push_ret(g, p);
-    else if (p->c->is_paged && !p->c->is_user && !g->alias_delta && rng_percent(&g->rng, 8))
+    else if (pick < 65)
+        make_int(g, p);
+    else if (pick < 80)
+        make_far_transfer(g, p);
+    else if (pick < 95 && is_kernel)
+        make_control_change(g, p);
+    else if (pick < 160 && is_kernel && p->c->is_paged && !g->alias_delta)
         make_remapping(g, p);
     else
         make_insn(g, p);
@@ -959,6 +1082,7 @@ static void place_unit(struct gen *g, struct fuzz_machine *m, struct fuzz_case *
     machine_poke(m, linear, g->unit, g->unit_len);
     for (unsigned i = 0; i < g->n_unit && c->n_insns < CASE_MAX_INSNS; i++) {
         c->insns[c->n_insns].gpa = linear + at;
+        c->insns[c->n_insns].is_kept = g->is_unit_kept;
         c->insns[c->n_insns++].len = g->lens[i];
         at += g->lens[i];
     }
@@ -978,9 +1102,41 @@ static bool wraps_around(const struct cpu *cpu, const struct insn *in)
            effective(cpu, in) > 0xffffffff - (size - 1);
 }
 
-/* False: the instruction may do different things on different processors, and translated code runs on the host's.  So do the
- * flags of a repeated comparison that faults: the SDM (2B, REP) wants those from before it. */
-static bool step(struct cpu *cpu)
+/* May it write to page tables, which make_remapping() alone does with a flush?  What the engines still know of the old entries
+ * then differs, as it may. */
+static bool writes_tables(const struct fuzz_case *c, const struct cpu *cpu, const struct insn *in)
+{
+    uint32_t at = (uint32_t)cpu->seg[in->is_mem ? in->seg : SEG_ES].base;
+
+    if (!c->is_paged || (uint32_t)(cpu->seg[SEG_CS].base + cpu->rip) < CODE_GPA) /* a handler */
+        return false;
+    if (in->is_mem && (in->desc->attr & ATTR_MEM_W) && in->opcode != 0xc7)
+        at += effective(cpu, in);
+    else if ((in->desc->attr & ATTR_REP) && in->rep)
+        at += (uint32_t)cpu->gpr[REG_DI];
+    else
+        return false;
+    at &= 0x3fffff;
+    return at > TABLES_GPA - 0x5000 && at < RAM_BYTES + (in->is_mem ? 0 : 0x5000);
+}
+
+/* What different processors may do differently; translated code runs on the host's. */
+static bool is_host_specific(const struct cpu *cpu, const struct insn *in)
+{
+    uint8_t mxcsr[4];
+
+    if ((in->desc->attr & ATTR_MMX) && (in->desc->attr & ATTR_SSE) && in->is_mem) /* #MF although no MMX register is used */
+        return load_le(cpu->fpu + FX_FSW, 2) & FSW_ES;
+    if (in->map == MAP_0F && in->opcode == 0xae && in->is_mem && in->reg == 2) /* LDMXCSR: AMD's bit 17 */
+        return cpu_peek((struct cpu *)cpu, (uint32_t)cpu->seg[in->seg].base + effective(cpu, in), mxcsr, 4) == 4 && (mxcsr[2] & 2);
+    if (in->map == MAP_0F3A && (in->opcode == 0x40 || in->opcode == 0x41)) /* DPPS, DPPD: order of unmasked exceptions */
+        return (~load_le(cpu->fpu + FX_MXCSR, 2) & 0x1f80) != 0;
+    return wraps_around(cpu, in);
+}
+
+/* False: the case is no use.  Flags of a repeated comparison that faults are host-specific too: the SDM (2B, REP) wants those
+ * from before it. */
+static bool step(const struct fuzz_case *c, struct cpu *cpu)
 {
     uint64_t faults = fault_count(cpu);
     uint8_t bytes[15];
@@ -988,7 +1144,9 @@ static bool step(struct cpu *cpu)
     unsigned n = cpu_peek(cpu, (uint32_t)(cpu->seg[SEG_CS].base + cpu->rip), bytes, sizeof(bytes));
     bool is_known = insn_decode(&in, bytes, n, cpu->mode & MODE_CS32 ? 4 : 2) == DECODE_OK;
 
-    if (is_known && wraps_around(cpu, &in))
+    if (is_known && (is_host_specific(cpu, &in) || writes_tables(c, cpu, &in)))
+        return false;
+    if (is_known && (in.desc->attr & ATTR_REP) && in.rep && in.addrsize == 4 && cpu->gpr[REG_CX] > MAX_COUNT)
         return false;
     cpu_step(cpu);
     return !is_known || !in.rep || !(insn_is(&in, op_cmps) || insn_is(&in, op_scas)) || faults == fault_count(cpu);
@@ -1009,10 +1167,10 @@ bool gen_case(struct gen *g, struct fuzz_machine *m, struct fuzz_case *c, uint64
     want = rng_percent(&g->rng, 85) ? 1 + rng_below(&g->rng, 12) : 8 + rng_below(&g->rng, 30);
     machine_load(m, c);
     memset(cpu->stats.exceptions, 0, sizeof(cpu->stats.exceptions));
-    while (c->n_insns < want && steps++ < MAX_STEPS && !cpu->is_halted && !cpu->is_shutdown && !cpu->exit_request) {
+    while (steps++ < MAX_STEPS && !cpu->is_halted && !cpu->is_shutdown && !cpu->exit_request) {
         uint32_t linear = (uint32_t)(cpu->seg[SEG_CS].base + cpu->rip);
 
-        if (is_untouched(m, c, linear) && cpu->rip <= cpu->seg[SEG_CS].limit) {
+        if (c->n_insns < want && is_untouched(m, c, linear) && cpu->rip <= cpu->seg[SEG_CS].limit) {
             struct place p = {.c = c, .cpu = cpu, .linear = linear, .code_size = cpu->mode & MODE_CS32 ? 4 : 2};
 
             make_unit(g, &p);
@@ -1020,7 +1178,7 @@ bool gen_case(struct gen *g, struct fuzz_machine *m, struct fuzz_case *c, uint64
             if (!g->unit_len)
                 continue;
         }
-        if (!step(cpu))
+        if (!step(c, cpu))
             return false;
     }
     return c->n_insns > 0 && steps < MAX_STEPS && !cpu->exit_request;

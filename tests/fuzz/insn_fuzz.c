@@ -52,7 +52,7 @@ struct options {
 
 /* In memory shared with the children. */
 struct findings {
-    uint64_t case_number, next, run, skipped, insns, faulted;
+    uint64_t case_number, next, run, skipped, insns, exceptions[32];
     bool is_different, is_over; /* is_over: no cases or no time left */
     char what[WHAT_BYTES];
     struct fuzz_case c;
@@ -126,14 +126,6 @@ static void runner_renew(struct runner *r)
         r->gen = gen_create(r->reference->cpu, r->opt->without);
 }
 
-static bool has_faulted(const struct cpu *cpu)
-{
-    for (unsigned i = 0; i < 32; i++)
-        if (cpu->stats.exceptions[i])
-            return true;
-    return false;
-}
-
 /* False: the case is no use. */
 static bool run_reference(struct runner *r, const struct fuzz_case *c)
 {
@@ -147,7 +139,8 @@ static bool run_reference(struct runner *r, const struct fuzz_case *c)
     is_ended = machine_run(r->reference, REFERENCE_INSNS);
     atomic_store(&r->watch.reference, NULL);
     r->found->insns += cpu->stats.insns_interp - before;
-    r->found->faulted += has_faulted(cpu);
+    for (unsigned i = 0; i < 32; i++)
+        r->found->exceptions[i] += cpu->stats.exceptions[i];
     return is_ended;
 }
 
@@ -299,6 +292,8 @@ static void reduce_insns(struct trial *t, struct fuzz_case *c)
         uint8_t saved[16];
         unsigned len = c->insns[i].len;
 
+        if (c->insns[i].is_kept)
+            continue;
         memcpy(saved, c->image + c->insns[i].gpa, len);
         memset(c->image + c->insns[i].gpa, 0x90, len);
         if (!try_case(t, c, false))
@@ -474,6 +469,16 @@ static void one_case(const struct options *opt, struct findings *found)
     printf("no difference\n");
 }
 
+static void print_summary(const struct findings *found, unsigned bugs)
+{
+    printf("%llu cases run, %llu skipped, %llu instructions, %u differences; exceptions", (unsigned long long)found->run,
+           (unsigned long long)found->skipped, (unsigned long long)found->insns, bugs);
+    for (unsigned i = 0; i < 32; i++)
+        if (found->exceptions[i])
+            printf(" %u:%llu", i, (unsigned long long)found->exceptions[i]);
+    printf("\n");
+}
+
 static int find_mode(const char *name)
 {
     for (int i = 0; i < FUZZ_MODES; i++)
@@ -540,8 +545,6 @@ int main(int argc, char **argv)
         return 0;
     }
     bugs = hunt(&opt, found);
-    printf("%llu cases run, %llu of them with exceptions; %llu skipped; %llu instructions; %u differences\n",
-           (unsigned long long)found->run, (unsigned long long)found->faulted, (unsigned long long)found->skipped,
-           (unsigned long long)found->insns, bugs);
+    print_summary(found, bugs);
     return bugs ? 1 : 0;
 }

@@ -1,4 +1,4 @@
-/* #DE, #BR, #OF, #UD, #AC: registers as before, EIP at the instruction.  SDM 3A 6.15. */
+/* #DE, #BR, #UD: registers as before, EIP at the instruction.  SDM 3A 6.15. */
 #include "guest.inc"
         .macro  divides eax, edx, divisor, insn:vararg
         movl    $\eax, %eax
@@ -96,31 +96,6 @@
         expect_fault VEC_UD, 0, 1b
         .endr
 
-        /* alignment: CR0.AM and EFLAGS.AC and ring 3 */
-        movl    %cr0, %eax
-        orl     $CR0_AM, %eax
-        movl    %eax, %cr0
-        try     RING3, EFLAGS_AC
-1:      movl    FREE_PAGES + 1, %eax
-        done
-        expect_fault VEC_AC, 0, 1b
-        try     RING3, EFLAGS_AC
-1:      movw    %ax, FREE_PAGES + 1
-        done
-        expect_fault VEC_AC, 0, 1b
-        try     RING3, EFLAGS_AC
-        movl    FREE_PAGES + 4, %eax
-        movb    FREE_PAGES + 1, %al
-        done
-        expect_done
-        try     RING0, EFLAGS_AC
-        movl    FREE_PAGES + 1, %eax
-        done
-        expect_done
-        try     RING3
-        movl    FREE_PAGES + 1, %eax
-        done
-        expect_done
         pass
         .text   1
         .balign 4

@@ -70,13 +70,13 @@
         andl    $3, %edx
         jmp     *table(, %edx, 4)
 case0:  addl    $1, %eax
-        loop    7b
+        jmp     8f
 case1:  addl    $10, %eax
-        loop    7b
+        jmp     8f
 case2:  addl    $100, %eax
-        loop    7b
+        jmp     8f
 case3:  addl    $1000, %eax
-        loop    7b
+8:      loop    7b
         expect  %eax, $(750 * 1111)
         call    *pointer
         expect  %eax, $0x7e57
@@ -84,11 +84,10 @@ case3:  addl    $1000, %eax
         pushl   $leaf
         call    *(%esp)
         addl    $4, %esp
-        expect  %esp, %ebx
+        movl    %esp, %edx
+        expect  %edx, %ebx
         movl    $0x1234, %eax
         pushl   $leaf
-        popl    %edx
-        pushl   %edx
         call    *(%esp)                         /* address read before the push */
         popl    %edx
         expect  %eax, $0x7e57

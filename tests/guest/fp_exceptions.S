@@ -1,4 +1,4 @@
-/* x87 and SSE: #MF at the next waiting instruction, IRQ 13 instead with CR0.NE = 0, #XM at once, #UD without OSXMMEXCPT,
+/* x87 and SSE: #MF at the next waiting instruction, #XM at once, #UD without OSXMMEXCPT,
  * #NM by TS, EM and MP; state kept across traps.  SDM 1 8.7, 11.5; 3A 2.5. */
 #include "guest.inc"
         .macro  cr0_is set, clear

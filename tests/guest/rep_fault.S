@@ -36,36 +36,35 @@
         paging_on
 
         missing PAGE_B
-        strings SOURCE, PAGE_B - 10, 100, rep movsb
-        stopped 6, PAGE_B, SOURCE + 10, PAGE_B, 90
-        strings SOURCE, PAGE_B - 10, 100, rep movsw
-        stopped 6, PAGE_B, SOURCE + 10, PAGE_B, 95
-        strings SOURCE, PAGE_B - 10, 100, rep movsl     /* the third crosses */
-        stopped 6, PAGE_B, SOURCE + 8, PAGE_B - 2, 98
-        strings PAGE_B - 7, SOURCE, 100, rep movsb
-        stopped 4, PAGE_B, PAGE_B, SOURCE + 7, 93
-        strings 0, PAGE_B - 0x800, 0x1000, rep stosb
+        strings SOURCE, PAGE_B-10, 100, rep movsb
+        stopped 6, PAGE_B, SOURCE+10, PAGE_B, 90
+        strings SOURCE, PAGE_B-10, 100, rep movsw
+        stopped 6, PAGE_B, SOURCE+10, PAGE_B, 95
+        strings SOURCE, PAGE_B-10, 100, rep movsl     /* the third crosses */
+        stopped 6, PAGE_B, SOURCE+8, PAGE_B-2, 98
+        strings PAGE_B-7, SOURCE, 100, rep movsb
+        stopped 4, PAGE_B, PAGE_B, SOURCE+7, 93
+        strings 0, PAGE_B-0x800, 0x1000, rep stosb
         stopped 6, PAGE_B, 0, PAGE_B, 0x800
-        strings 0, PAGE_B - 0x1000, 0x1000, rep stosl
+        strings 0, PAGE_B-0x1000, 0x1000, rep stosl
         stopped 6, PAGE_B, 0, PAGE_B, 0xc00
-        strings PAGE_B - 8, 0, 100, rep lodsl
+        strings PAGE_B-8, 0, 100, rep lodsl
         stopped 4, PAGE_B, PAGE_B, 0, 98
-        movl    $0xdeadbeef, PAGE_B - 4
-        strings 0, PAGE_B - 64, 100, repne scasl
+        strings 0, PAGE_B-64, 100, repe scasl   /* STOSL left what it looks for */
         expect  trap_vector, $VEC_PF
         expect  %edi, $PAGE_B
         expect  %ecx, $84
 
         /* go on from there */
-        strings SOURCE, PAGE_B - 16, 1024, rep movsl
-        stopped 6, PAGE_B, SOURCE + 16, PAGE_B, 1020
+        strings SOURCE, PAGE_B-16, 1024, rep movsl
+        stopped 6, PAGE_B, SOURCE+16, PAGE_B, 1020
         there   PAGE_B
         try     RING3
         rep movsl
         done
         expect_done
         expect  %ecx, $0
-        expect  %esi, $(SOURCE + 4096)
+        expect  %esi, $(SOURCE+4096)
         movl    $(PAGE_B - 16), %edi
         movl    $SOURCE, %esi
         movl    $1024, %ecx
@@ -80,7 +79,7 @@
         try     RING3, EFLAGS_DF
 1:      rep movsl
         done
-        stopped 6, PAGE_A + 0xffc, SOURCE + 400 - 24, PAGE_A + 0xffc, 44
+        stopped 6, PAGE_A+0xffc, SOURCE+400-24, PAGE_A+0xffc, 44
         there   PAGE_A
 
         /* CMPS, SCAS: the flags of the last iteration, ECX behind it */
@@ -93,7 +92,7 @@
         repne scasb
         pushfl
         popl    %eax
-        expect  %edi, $(PAGE_A + 6)
+        expect  %edi, $(PAGE_A+6)
         expect  %ecx, $94
         expect_bits %eax, EFLAGS_ZF | EFLAGS_CF, EFLAGS_ZF
         movl    $0, %ecx                        /* ECX = 0: flags stay */
@@ -108,7 +107,7 @@
         movl    $(PAGE_A + 1), %edi
         movl    $0x1800, %ecx
         rep movsb
-        expect  PAGE_A + 0x17fc, $0x77777777
+        expect  PAGE_A+0x17fc, $0x77777777
         expect_bits PAGE_A + 0x1800, 0xff, 0x77
 
         /* 16-bit address size: SI, DI and CX only, wrapping; an override for the source */
@@ -132,8 +131,8 @@
         expect  %esi, $0x55550020
         expect  %edi, $0x66660120
         expect  %ecx, $0x77770000
-        expect  PAGE_A + 0x100, SOURCE
-        expect  PAGE_A + 0x11c, SOURCE + 0x1c
+        expect  PAGE_A+0x100, SOURCE
+        expect  PAGE_A+0x11c, SOURCE+0x1c
         movl    $SEL_DATA0, %eax
         movl    %eax, %es
         /* a limit in the middle */

@@ -46,10 +46,10 @@
         expect  trap_esp, $0xabcd8004
         expect  %ebp, $0x9999
         movl    $0x66660100, %ebp
-        on16    0x11112000, enter $0x10, $0
+        on16    0x11112000, enter $0x10, $0     /* EBP = ESP: operand size, not stack size */
         expect_done
         expect  trap_esp, $0x11111fec
-        expect  %ebp, $0x66661ffc
+        expect  %ebp, $0x11111ffc
         expect  BUF + 0x1ffc, $0x66660100
         movl    $0x33334444, %eax
         on16    0x0000fffe, movl %eax, 2(%esp)  /* the address is 32 bits wide all the same: 10000h is beyond */
