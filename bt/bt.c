@@ -559,7 +559,7 @@ struct bt *bt_create(struct cpu *cpu, const struct bt_options *opt, const char *
     bt->frame_blocks = calloc(bt->n_frames + 1, sizeof(*bt->frame_blocks));
     error = codemem_create(&bt->codemem, opt->cache_bytes ? opt->cache_bytes : DEFAULT_CACHE_BYTES);
     if (error || !bt->frame_blocks || !bt->frame_kills || !bt->hash) {
-        *why = error ? "cannot map the code cache (does the host forbid executable memfds?)" : "out of memory";
+        *why = error ? "cannot map the code cache (does the host forbid generated code?)" : "out of memory";
         goto out_free;
     }
     bt->e = (struct emit){.p = bt->codemem.write, .write_base = bt->codemem.write, .exec_base = bt->codemem.exec,

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #define BIOS_MAX    MIB(16)
+#define RESET_VECTOR_BYTES 16
 #define BIOS_ALIGN  KIB(64)
 #define VGABIOS_MAX KIB(128) /* what fits between C0000h and DFFFFh */
 
@@ -49,6 +50,10 @@ int firmware_load_bios(struct guestmem *mem, struct space *memory, const char *p
     err = load_image("BIOS", path, BIOS_MAX, &data, &len, why);
     if (err)
         return err;
+    if (len < RESET_VECTOR_BYTES) {
+        free(data);
+        return firmware_say(-EINVAL, "BIOS", path, "is too short to hold a reset vector (16 bytes at its end)", why);
+    }
     out->len = (len + BIOS_ALIGN - 1) & ~(BIOS_ALIGN - 1);
     off = guestmem_alloc(mem, out->len);
     if (off >= 0) {

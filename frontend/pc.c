@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include "devices/acpipm.h"
 #include "devices/apicbus.h"
 #include "devices/debugcon.h"
@@ -423,11 +424,28 @@ static int create_vga(struct pc *pc)
 
 /* --- disks --- */
 
+/* A regular file that cannot be an image of this kind, whatever is in it; NULL: it can. */
+static const char *misfit(const char *path, uint64_t unit_bytes, uint64_t min_bytes)
+{
+    struct stat st;
+
+    if (stat(path, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size == 0)
+        return NULL; /* the block layer says what is wrong */
+    if ((uint64_t)st.st_size < min_bytes)
+        return "is too short for such an image";
+    return st.st_size % (off_t)unit_bytes ? "is no raw image: its size is not a whole number of sectors" : NULL;
+}
+
+#define SECTOR_BYTES    512
+#define CD_SECTOR_BYTES 2048
+#define CD_MIN_BYTES    (17 * CD_SECTOR_BYTES) /* up to the first volume descriptor */
+
 static struct block *open_block(struct pc *pc, const char *word, const char *path, unsigned flags)
 {
-    const char *why = "cannot be opened";
+    bool is_cd = !strcmp(word, "--cdrom");
+    const char *why = misfit(path, is_cd ? CD_SECTOR_BYTES : SECTOR_BYTES, is_cd ? CD_MIN_BYTES : SECTOR_BYTES);
     struct block *block = NULL;
-    int err = block_open_raw(path, flags, pc->mail, &block, &why);
+    int err = why ? -EINVAL : block_open_raw(path, flags, pc->mail, &block, &why);
 
     if (err < 0) {
         log_error("%s: '%s' %s%s", word, path, why,

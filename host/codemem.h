@@ -1,4 +1,4 @@
-/* Memory for emitted code, under W^X: one memfd seen twice, writable here, executable there.
+/* Memory for emitted code, under W^X: one piece of shared memory seen twice, writable here, executable there.
  *
  * The emitter writes by `write`; the same bytes run at `exec`.  No mapping is ever writable and executable.
  * x86 keeps instruction fetch coherent with stores through another linear address once a serializing instruction or a
@@ -16,8 +16,8 @@ struct codemem {
     size_t size;         /* bytes, a multiple of the host page */
 };
 
-/* size is rounded up to pages.  0, -EINVAL if it is 0, or -errno: -EACCES or -EPERM where the host forbids executing
- * memfds (SELinux, vm.memfd_noexec). */
+/* size is rounded up to pages.  0, -EINVAL if it is 0, or -errno: -EACCES or -EPERM where the host forbids generated
+ * code (SELinux and the like). */
 int codemem_create(struct codemem *m, size_t size);
 void codemem_destroy(struct codemem *m); /* one that was never created, or failed to be, is fine if zeroed */
 

@@ -148,7 +148,13 @@ void tty_raw_leave(void)
     int saved_errno = errno;
 
     if (__atomic_exchange_n(&terminal.is_raw, false, __ATOMIC_ACQ_REL)) {
+        /* The guest may have left colours, line-drawing characters or a hidden cursor behind. */
+        static const char reset[] = "\033[0m\017\033[?25h\r\n";
+
         tcsetattr(STDIN_FILENO, TCSANOW, &terminal.saved);
+        if (isatty(STDOUT_FILENO) && write(STDOUT_FILENO, reset, sizeof(reset) - 1) < 0) {
+            /* nothing to be done about a terminal that is gone */
+        }
         stop_watcher();
     }
     errno = saved_errno;

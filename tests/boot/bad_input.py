@@ -119,6 +119,16 @@ def head_of_program():
         return f.read(1 << 20)
 
 
+def misfits():
+    """Files too small, or of a size that no image of the kind has."""
+    for option in ("--disk", "--cdrom", "--floppy", "--bios"):
+        path = scratch("eight-bytes", b"12345678")
+        one_line(run(*with_file(option, path)), EXIT_HOST, f"{option} of 8 bytes", "eight-bytes")
+    for option in ("--disk", "--cdrom", "--floppy"):
+        path = scratch("odd-size", b"x" * 100001)
+        one_line(run(*with_file(option, path)), EXIT_HOST, f"{option} of odd size", "odd-size")
+
+
 def wrong_firmware():
     path = scratch("large-rom", b"\xf4" * ((16 << 20) + 1))
     one_line(run("--bios", path), EXIT_HOST, "--bios of more than 16 MiB", "large-rom")
@@ -203,5 +213,5 @@ def no_firmware():
 
 if __name__ == "__main__":
     run_test(missing_files, missing_directory, empty_files, directories, unreadable_files, read_only_disk, special_files,
-             truncated_kernels, wrong_kernels, wrong_firmware, initrd_too_large, memory_sizes, no_memory_to_give, wrong_usage,
+             truncated_kernels, wrong_kernels, misfits, wrong_firmware, initrd_too_large, memory_sizes, no_memory_to_give, wrong_usage,
              places_that_cannot_be_written, no_firmware)

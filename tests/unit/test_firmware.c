@@ -97,6 +97,9 @@ static void bad_files_are_named(void **state)
     assert_null(strstr(t->why, "package"));
     assert_int_equal(firmware_load_bios(t->mem, t->memory, t->path, &t->fw, t->why), -EINVAL);
     assert_non_null(strstr(t->why, "is empty"));
+    make_file(t, 15);
+    assert_int_equal(firmware_load_bios(t->mem, t->memory, t->path, &t->fw, t->why), -EINVAL);
+    assert_non_null(strstr(t->why, "reset vector"));
     make_file(t, MIB(17));
     assert_int_equal(firmware_load_bios(t->mem, t->memory, t->path, &t->fw, t->why), -EFBIG);
     make_file(t, 2048);
