@@ -18,37 +18,6 @@ static inline unsigned data_access(const struct cpu *cpu)
     return cpu->cpl == 3 ? ACCESS_USER : 0;
 }
 
-static inline uint64_t load_sized(const uint8_t *p, unsigned size)
-{
-    switch (size) {
-    case 1:
-        return *p;
-    case 2:
-        return load_le(p, 2);
-    case 4:
-        return load_le(p, 4);
-    default:
-        return load_le(p, 8);
-    }
-}
-
-static inline void store_sized(uint8_t *p, unsigned size, uint64_t value)
-{
-    switch (size) {
-    case 1:
-        *p = (uint8_t)value;
-        break;
-    case 2:
-        store_le(p, 2, value);
-        break;
-    case 4:
-        store_le(p, 4, value);
-        break;
-    default:
-        store_le(p, 8, value);
-    }
-}
-
 /* --- segments --- */
 
 bool segment_allows(const struct cpu *cpu, const struct segment *s, uint64_t off, unsigned size, unsigned access)

@@ -132,21 +132,6 @@ static bool outs_one(struct string *s)
 
 /* --- many iterations at once --- */
 
-/* load_le() with constant sizes, which compilers turn into one load. */
-static inline uint64_t load_element(const uint8_t *p, unsigned size)
-{
-    switch (size) {
-    case 1:
-        return *p;
-    case 2:
-        return load_le(p, 2);
-    case 4:
-        return load_le(p, 4);
-    default:
-        return load_le(p, 8);
-    }
-}
-
 /* Elements at host, host + step, host + 2 * step ... */
 struct run {
     uint8_t *host;
@@ -185,7 +170,7 @@ static struct run run_at(const struct string *s, enum sreg seg, enum gpr reg, un
 static void copy_elements(uint8_t *dst, const uint8_t *src, uint64_t count, unsigned size, int64_t step)
 {
     for (; count; count--, dst += step, src += step)
-        store_le(dst, size, load_element(src, size));
+        store_le(dst, size, load_sized(src, size));
 }
 
 static void copy_run(uint8_t *dst, const uint8_t *src, uint64_t count, unsigned size, int64_t step)
@@ -220,7 +205,7 @@ static uint64_t movs_bulk(struct string *s, uint64_t count)
 
 static void fill(uint8_t *dst, uint64_t value, unsigned size, uint64_t bytes)
 {
-    uint64_t pattern = load_element((const uint8_t *)&value, size), i;
+    uint64_t pattern = load_sized((const uint8_t *)&value, size), i;
 
     for (unsigned filled = size; filled < 8; filled *= 2)
         pattern |= pattern << filled * 8;
@@ -254,8 +239,8 @@ static uint64_t cmps_bulk(struct string *s, uint64_t count)
     if (!a.count || !b.count)
         return 0;
     do {
-        x = load_element(a.host + s->step * (int64_t)i, s->size);
-        y = load_element(b.host + s->step * (int64_t)i, s->size);
+        x = load_sized(a.host + s->step * (int64_t)i, s->size);
+        y = load_sized(b.host + s->step * (int64_t)i, s->size);
     } while (++i < b.count && (x == y) == want_equal);
     compare(s, x, y);
     advance(s, REG_SI, s->step * (int64_t)i);
@@ -272,7 +257,7 @@ static uint64_t scas_bulk(struct string *s, uint64_t count)
     if (!b.count)
         return 0;
     do {
-        y = load_element(b.host + s->step * (int64_t)i, s->size);
+        y = load_sized(b.host + s->step * (int64_t)i, s->size);
     } while (++i < b.count && (x == y) == want_equal);
     compare(s, x, y);
     advance(s, REG_DI, s->step * (int64_t)i);

@@ -33,4 +33,36 @@ static inline void store_le(void *p, unsigned size, uint64_t v)
     __builtin_memcpy(p, &v, size);
 }
 
+/* The same for sizes 1, 2, 4 and 8, each a single load or store. */
+static inline uint64_t load_sized(const uint8_t *p, unsigned size)
+{
+    switch (size) {
+    case 1:
+        return *p;
+    case 2:
+        return load_le(p, 2);
+    case 4:
+        return load_le(p, 4);
+    default:
+        return load_le(p, 8);
+    }
+}
+
+static inline void store_sized(uint8_t *p, unsigned size, uint64_t value)
+{
+    switch (size) {
+    case 1:
+        *p = (uint8_t)value;
+        break;
+    case 2:
+        store_le(p, 2, value);
+        break;
+    case 4:
+        store_le(p, 4, value);
+        break;
+    default:
+        store_le(p, 8, value);
+    }
+}
+
 #endif
