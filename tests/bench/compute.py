@@ -4,7 +4,7 @@ alternating runs, a table of ratios and their geometric mean.  The programs are 
 
     compute.py [--rounds N] [--programs a,b] [--limit TIMES] [--json FILE]
 
-With --limit, fails if the geometric mean is below it (2: twice as fast as TCG)."""
+With --limit, fails if a geometric mean, of all or of the integer programs, is below it (2: twice as fast as TCG)."""
 import argparse
 import json
 import math
@@ -74,16 +74,25 @@ def run_programs(start, programs):
     return results
 
 
+def geometric_mean(ratios):
+    return math.exp(statistics.fmean(math.log(r) for r in ratios))
+
+
 def table(programs, times):
+    """Of each program the quickest run counts: other work on the host only ever adds."""
     ratios = {}
     print(f"{'program':12} {'ringer':>9} {'tcg':>9} {'times as fast':>14}")
     for p in programs:
-        ringer, qemu = (statistics.median(times[engine][p]) for engine in ("ringer", "qemu"))
+        ringer, qemu = (min(times[engine][p]) for engine in ("ringer", "qemu"))
         ratios[p] = qemu / ringer
         print(f"{p:12} {ringer:8.2f}s {qemu:8.2f}s {ratios[p]:13.2f}x")
-    mean = math.exp(statistics.fmean(math.log(r) for r in ratios.values()))
-    print(f"{'geometric mean':32} {mean:13.2f}x", flush=True)
-    return ratios, mean
+    means = {"all": geometric_mean(ratios.values())}
+    integer = [r for p, r in ratios.items() if not p.startswith("float")]
+    if integer:  # TCG computes x87 in software; that alone would carry the other mean
+        means["integer"] = geometric_mean(integer)
+    for name, mean in means.items():
+        print(f"{'geometric mean, ' + name:32} {mean:13.2f}x", flush=True)
+    return ratios, means
 
 
 def main():
@@ -113,14 +122,14 @@ def main():
         for attempt in range(3):  # more rounds damp the noise of other work on the host
             for _ in range(args.rounds):
                 one_round(kernel, initrd, times)
-            ratios, mean = table(programs, times)
-            if args.limit is None or mean >= args.limit:
+            ratios, means = table(programs, times)
+            if args.limit is None or min(means.values()) >= args.limit:
                 break
         if args.json:
             with open(args.json, "w") as f:
-                json.dump({"geometric_mean": mean, "ratios": ratios, "seconds": times}, f, indent=2)
-        if args.limit is not None and mean < args.limit:
-            raise Failure(f"{mean:.2f} times as fast as TCG, wanted {args.limit}")
+                json.dump({"geometric_means": means, "ratios": ratios, "seconds": times}, f, indent=2)
+        if args.limit is not None and min(means.values()) < args.limit:
+            raise Failure(f"{min(means.values()):.2f} times as fast as TCG, wanted {args.limit}")
 
     run_test(compute)
 

@@ -11,14 +11,14 @@
 #define RAM_BYTES     0x30000u
 #define ROM_GPA       0x30000u /* one read-only page */
 #define MEMORY_BYTES  0x31000u
-#define REAL_HANDLERS 0x400u   /* one HLT for each vector */
+#define REAL_HANDLERS 0x400u /* one HLT for each vector */
 #define GDT_GPA       0x1000u
 #define LDT_GPA       0x1400u
 #define IDT_GPA       0x1800u
-#define HANDLERS_GPA  0x2000u  /* two HLTs for each vector; then those that gates and tasks lead to */
+#define HANDLERS_GPA  0x2000u /* two HLTs for each vector; then those that gates and tasks lead to */
 #define TSS_GPA       0x3000u
 #define TSS2_GPA      0x3800u
-#define CODE_GPA      0x8000u  /* filled with HLT */
+#define CODE_GPA      0x8000u /* filled with HLT */
 #define CODE_END      0x10000u
 #define DATA_GPA      0x10000u
 #define DATA_END      0x20000u
@@ -29,9 +29,35 @@
 
 /* Descriptors of the GDT, by index. */
 enum {
-    D_CODE32 = 1, D_DATA32, D_UCODE32, D_UDATA32, D_CODE16, D_UCODE16, D_DATA16, D_STACK16, D_USTACK16, D_STACK32,
-    D_USTACK32, D_BIG, D_LIMITED, D_DOWN, D_READONLY, D_CONFORMING, D_ABSENT, D_TSS, D_LDT, D_CALLGATE, D_TSS2,
-    D_TASKGATE, D_BCODE32, D_UBCODE32, D_ODD16, D_EXECONLY, D_CALLGATE16, D_BIGDOWN, D_COUNT
+    D_CODE32 = 1,
+    D_DATA32,
+    D_UCODE32,
+    D_UDATA32,
+    D_CODE16,
+    D_UCODE16,
+    D_DATA16,
+    D_STACK16,
+    D_USTACK16,
+    D_STACK32,
+    D_USTACK32,
+    D_BIG,
+    D_LIMITED,
+    D_DOWN,
+    D_READONLY,
+    D_CONFORMING,
+    D_ABSENT,
+    D_TSS,
+    D_LDT,
+    D_CALLGATE,
+    D_TSS2,
+    D_TASKGATE,
+    D_BCODE32,
+    D_UBCODE32,
+    D_ODD16,
+    D_EXECONLY,
+    D_CALLGATE16,
+    D_BIGDOWN,
+    D_COUNT
 };
 
 enum fuzz_mode { FUZZ_REAL, FUZZ_PROT16, FUZZ_FLAT, FUZZ_SEGMENTED, FUZZ_V86, FUZZ_MODES };
@@ -75,15 +101,9 @@ static inline uint64_t rng_next(struct rng *r)
     return z ^ z >> 31;
 }
 
-static inline unsigned rng_below(struct rng *r, unsigned n)
-{
-    return (unsigned)((rng_next(r) >> 32) * n >> 32);
-}
+static inline unsigned rng_below(struct rng *r, unsigned n) { return (unsigned)((rng_next(r) >> 32) * n >> 32); }
 
-static inline bool rng_percent(struct rng *r, unsigned percent)
-{
-    return rng_below(r, 100) < percent;
-}
+static inline bool rng_percent(struct rng *r, unsigned percent) { return rng_below(r, 100) < percent; }
 
 uint32_t rng_interesting(struct rng *r);
 
@@ -106,8 +126,8 @@ void machine_poke(struct fuzz_machine *m, uint32_t gpa, const void *bytes, unsig
 /* Run until the guest halts or shuts down.  False: it did neither within max_insns (interpreter) or before a kick. */
 bool machine_run(struct fuzz_machine *m, uint64_t max_insns);
 /* First difference of the machines' complete states in words, or false if there is none. */
-bool machine_differ(const struct fuzz_machine *want, const struct fuzz_machine *got, const struct fuzz_case *c, char *what,
-                    unsigned size);
+bool machine_differ(const struct fuzz_machine *want, const struct fuzz_machine *got, const struct fuzz_case *c,
+                    char *what, unsigned size);
 void machine_print(const struct fuzz_machine *m, const char *name);
 
 /* --- start states and code (gen.c) --- */
@@ -119,6 +139,7 @@ struct gen *gen_create(const struct cpu *features, const char *without);
 void gen_destroy(struct gen *g);
 /* Make case `number` of `seed`, running it on m (interpreted) while it grows.  mode_filter: a mode, or -1.
  * False: it went nowhere; take the next. */
-bool gen_case(struct gen *g, struct fuzz_machine *m, struct fuzz_case *c, uint64_t seed, uint64_t number, int mode_filter);
+bool gen_case(struct gen *g, struct fuzz_machine *m, struct fuzz_case *c, uint64_t seed, uint64_t number,
+              int mode_filter);
 
 #endif

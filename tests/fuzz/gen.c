@@ -1,8 +1,8 @@
 /* Random start states and code for insn_fuzz.
  *
- * Code grows while it runs: each instruction is chosen knowing the registers at its place, so that most memory operands hit
- * memory, and is then executed by the interpreter to know the next place.  Forms come from the opcode table itself: every
- * row that decodes is found by decoding all opcodes with all ModRM bytes once. */
+ * Code grows while it runs: each instruction is chosen knowing the registers at its place, so that most memory operands
+ * hit memory, and is then executed by the interpreter to know the next place.  Forms come from the opcode table itself:
+ * every row that decodes is found by decoding all opcodes with all ModRM bytes once. */
 #include "tests/fuzz/fuzz.h"
 
 #include <stdlib.h>
@@ -53,7 +53,8 @@ struct gen {
 
 uint32_t rng_interesting(struct rng *r)
 {
-    static const uint32_t values[] = {0, 1, 2, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff};
+    static const uint32_t values[] = {0,      1,      2,      0x7f,       0x80,       0xff,
+                                      0x7fff, 0x8000, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff};
 
     switch (rng_below(r, 4)) {
     case 0:
@@ -116,7 +117,8 @@ static void add_form(struct gen *g, const struct insn *in, uint8_t prefix, unsig
     if (g->n_forms == MAX_FORMS)
         return;
     f = &g->forms[g->n_forms++];
-    *f = (struct form){.desc = in->desc, .prefix = prefix, .map = in->map, .opcode = in->opcode, .has_modrm = modrm != NO_MODRM};
+    *f = (struct form){
+        .desc = in->desc, .prefix = prefix, .map = in->map, .opcode = in->opcode, .has_modrm = modrm != NO_MODRM};
     if (f->has_modrm)
         f->modrm[f->n_modrm++] = (uint8_t)modrm;
 }
@@ -146,8 +148,8 @@ static void find_forms_of(struct gen *g, unsigned map, unsigned opcode)
             unsigned n = put_opcode(bytes, prefixes[k], map, opcode);
 
             bytes[n] = (uint8_t)modrm;
-            if (insn_decode(&in, bytes, sizeof(bytes), 4) != DECODE_OK || in.map != map || in.opcode != opcode || !in.desc->name ||
-                insn_is(&in, op_ud) || insn_is(&in, op_rdrand) || insn_is(&in, op_rdseed) ||
+            if (insn_decode(&in, bytes, sizeof(bytes), 4) != DECODE_OK || in.map != map || in.opcode != opcode ||
+                !in.desc->name || insn_is(&in, op_ud) || insn_is(&in, op_rdrand) || insn_is(&in, op_rdseed) ||
                 is_unwanted(g, in.desc->name) || !cpu_has_feature(g->features, in.desc->feature))
                 continue;
             if (k == 0)
@@ -260,7 +262,8 @@ static void put_tss(uint8_t *im)
 static void put_idt(uint8_t *im)
 {
     for (unsigned v = 0; v < 256; v++)
-        put_gate(im, IDT_GPA, v, D_CODE32 * 8, HANDLERS_GPA + 2 * v, (v & 1 ? 0x8f : 0x8e) | (v == 3 || v == 4 || v >= 64 ? 0x60 : 0));
+        put_gate(im, IDT_GPA, v, D_CODE32 * 8, HANDLERS_GPA + 2 * v,
+                 (v & 1 ? 0x8f : 0x8e) | (v == 3 || v == 4 || v >= 64 ? 0x60 : 0));
     put_gate(im, IDT_GPA, 0x70, D_TSS2 * 8, 0, 0xe5);
     put_gate(im, IDT_GPA, 0x71, D_CODE32 * 8, HANDLERS_GPA + 2 * 0x71, 0xe6); /* 16-bit */
 }
@@ -268,19 +271,20 @@ static void put_idt(uint8_t *im)
 /* Handlers that return instead of halting: the instruction runs again, or the next one does. */
 static void put_returning_handlers(struct fuzz_case *c)
 {
-    /* push eax; push ds; push D_DATA32 * 8; pop ds; mov eax, cr2; shr eax, 12; cmp eax, 31h; jae 1f; or dword [PT + eax * 4], 7;
-     * mov eax, cr2; invlpg [eax]; pop ds; pop eax; add esp, 4; iretd; 1: hlt */
-    static const uint8_t map_page[] = {0x50, 0x1e, 0x6a, 0x10, 0x1f, 0x0f, 0x20, 0xd0, 0xc1, 0xe8, 0x0c, 0x83, 0xf8, 0x31, 0x73, 0x14, 0x83, 0x0c, 0x85,
-                                       0x00, 0x90, 0x02, 0x00, 0x07, 0x0f, 0x20, 0xd0, 0x0f, 0x01, 0x38, 0x1f, 0x58, 0x83, 0xc4, 0x04, 0xcf, 0xf4};
+    /* push eax; push ds; push D_DATA32 * 8; pop ds; mov eax, cr2; shr eax, 12; cmp eax, 31h; jae 1f; or dword [PT + eax
+     * * 4], 7; mov eax, cr2; invlpg [eax]; pop ds; pop eax; add esp, 4; iretd; 1: hlt */
+    static const uint8_t map_page[] = {0x50, 0x1e, 0x6a, 0x10, 0x1f, 0x0f, 0x20, 0xd0, 0xc1, 0xe8, 0x0c, 0x83, 0xf8,
+                                       0x31, 0x73, 0x14, 0x83, 0x0c, 0x85, 0x00, 0x90, 0x02, 0x00, 0x07, 0x0f, 0x20,
+                                       0xd0, 0x0f, 0x01, 0x38, 0x1f, 0x58, 0x83, 0xc4, 0x04, 0xcf, 0xf4};
     static const struct {
         uint8_t vector, code[4];
-    } all[] = {{VEC_DB, {0xcf}},                /* iret */
+    } all[] = {{VEC_DB, {0xcf}}, /* iret */
                {VEC_BP, {0xcf}},
                {VEC_OF, {0xcf}},
-               {VEC_NM, {0x0f, 0x06, 0xcf}},   /* clts; iret */
-               {VEC_MF, {0xdb, 0xe2, 0xcf}},   /* fnclex; iret */
-               {0x80, {0x40, 0xcf}},           /* inc eax; iret */
-               {0x81, {0x9c, 0x9d, 0xcf}}};    /* pushf; popf; iret */
+               {VEC_NM, {0x0f, 0x06, 0xcf}}, /* clts; iret */
+               {VEC_MF, {0xdb, 0xe2, 0xcf}}, /* fnclex; iret */
+               {0x80, {0x40, 0xcf}},         /* inc eax; iret */
+               {0x81, {0x9c, 0x9d, 0xcf}}};  /* pushf; popf; iret */
     uint32_t at = c->mode == FUZZ_REAL ? REAL_HANDLERS + 0x140 : HANDLERS_GPA + 0x400;
 
     for (size_t i = 0; i < ARRAY_SIZE(all); i++, at += 4) {
@@ -376,8 +380,8 @@ static void choose_real_segments(struct gen *g, struct fuzz_case *c)
 
 static unsigned any_data_segment(struct rng *r)
 {
-    static const uint8_t all[] = {D_UDATA32, D_BIG, D_BIG, D_LIMITED, D_LIMITED, D_DOWN, D_READONLY, D_ODD16, D_BIGDOWN, 0, D_UCODE32,
-                                  D_UDATA32, D_LIMITED};
+    static const uint8_t all[] = {D_UDATA32, D_BIG,     D_BIG, D_LIMITED, D_LIMITED, D_DOWN,   D_READONLY,
+                                  D_ODD16,   D_BIGDOWN, 0,     D_UCODE32, D_UDATA32, D_LIMITED};
 
     return all[rng_below(r, ARRAY_SIZE(all))];
 }
@@ -410,7 +414,9 @@ static void choose_segments(struct gen *g, struct fuzz_case *c)
         ss = ss == D_STACK16 ? D_USTACK16 : ss == D_STACK32 ? D_USTACK32 : D_UDATA32;
     load_seg(c, SEG_CS, cs, user * 3);
     load_seg(c, SEG_SS, ss, user * 3);
-    load_seg(c, SEG_DS, c->mode == FUZZ_FLAT ? (rng_percent(r, 50) || user ? D_UDATA32 : D_DATA32) : any_data_segment(r), user * 3);
+    load_seg(c, SEG_DS,
+             c->mode == FUZZ_FLAT ? (rng_percent(r, 50) || user ? D_UDATA32 : D_DATA32) : any_data_segment(r),
+             user * 3);
     load_seg(c, SEG_ES, c->mode == FUZZ_FLAT || rng_percent(r, 40) ? D_UDATA32 : any_data_segment(r), user * 3);
     load_seg(c, SEG_FS, any_data_segment(r), user * 3);
     load_seg(c, SEG_GS, any_data_segment(r), user * 3);
@@ -505,9 +511,11 @@ static void randomize_fpu(struct gen *g, struct fuzz_case *c)
     store_le(fx + FX_FCW, 2, fcw);
     store_le(fx + FX_FSW, 2, fsw);
     store_le(fx + FX_FTW, 1, rng_below(r, 3) ? rng_below(r, 256) : 0xff);
-    store_le(fx + FX_MXCSR, 4, (rng_below(r, 5) ? 0x1f80 : rng_below(r, 64) << 7) | rng_below(r, 4) << 13 | rng_below(r, 64));
+    store_le(fx + FX_MXCSR, 4,
+             (rng_below(r, 5) ? 0x1f80 : rng_below(r, 64) << 7) | rng_below(r, 4) << 13 | rng_below(r, 64));
     for (unsigned i = 0; i < 8; i++) {
-        uint64_t mantissa = rng_next(r) | 1ull << 63, exponent = rng_below(r, 4) ? 0x3ff0 + rng_below(r, 32) : rng_next(r) & 0x7fff;
+        uint64_t mantissa = rng_next(r) | 1ull << 63,
+                 exponent = rng_below(r, 4) ? 0x3ff0 + rng_below(r, 32) : rng_next(r) & 0x7fff;
 
         if (rng_percent(r, 20)) {
             mantissa = mantissas[rng_below(r, ARRAY_SIZE(mantissas))];
@@ -529,12 +537,14 @@ static void choose_control(struct gen *g, struct fuzz_case *c)
 {
     struct rng *r = &g->rng;
 
-    c->cr0 = CR0_ET | (rng_percent(r, 90) ? CR0_NE : 0) | (rng_percent(r, 50) ? CR0_WP : 0) | (rng_percent(r, 50) ? CR0_MP : 0) |
-             (rng_percent(r, 8) ? CR0_TS : 0) | (rng_percent(r, 2) ? CR0_EM : 0) | (rng_percent(r, 10) ? CR0_AM : 0);
+    c->cr0 = CR0_ET | (rng_percent(r, 90) ? CR0_NE : 0) | (rng_percent(r, 50) ? CR0_WP : 0) |
+             (rng_percent(r, 50) ? CR0_MP : 0) | (rng_percent(r, 8) ? CR0_TS : 0) | (rng_percent(r, 2) ? CR0_EM : 0) |
+             (rng_percent(r, 10) ? CR0_AM : 0);
     if (c->mode != FUZZ_REAL)
         c->cr0 |= CR0_PE;
-    c->cr4 = (rng_percent(r, 93) ? CR4_OSFXSR : 0) | (rng_percent(r, 90) ? CR4_OSXMMEXCPT : 0) | (rng_percent(r, 8) ? CR4_TSD : 0) |
-             (rng_percent(r, 10) ? CR4_VME : 0) | (rng_percent(r, 5) ? CR4_PVI : 0) | (rng_percent(r, 50) ? CR4_PGE : 0) |
+    c->cr4 = (rng_percent(r, 93) ? CR4_OSFXSR : 0) | (rng_percent(r, 90) ? CR4_OSXMMEXCPT : 0) |
+             (rng_percent(r, 8) ? CR4_TSD : 0) | (rng_percent(r, 10) ? CR4_VME : 0) |
+             (rng_percent(r, 5) ? CR4_PVI : 0) | (rng_percent(r, 50) ? CR4_PGE : 0) |
              (rng_percent(r, 50) ? CR4_PSE : 0) | (rng_percent(r, 50) ? CR4_DE : 0);
     c->is_paged = c->mode != FUZZ_REAL && rng_percent(r, 60);
     c->is_pae = c->is_paged && rng_percent(r, 40);
@@ -545,8 +555,9 @@ static void choose_control(struct gen *g, struct fuzz_case *c)
         c->efer = rng_percent(r, 50) ? EFER_NXE : 0;
     }
     c->has_clear_a = c->is_paged && rng_percent(r, 50);
-    c->eflags = EFLAGS_1 | ((uint32_t)rng_next(r) & (EFLAGS_STATUS | EFLAGS_ID)) | (rng_percent(r, 70) ? EFLAGS_IF : 0) |
-                (rng_percent(r, 15) ? EFLAGS_DF : 0) | (rng_percent(r, 2) ? EFLAGS_NT : 0) | (rng_percent(r, 5) ? EFLAGS_AC : 0) |
+    c->eflags = EFLAGS_1 | ((uint32_t)rng_next(r) & (EFLAGS_STATUS | EFLAGS_ID)) |
+                (rng_percent(r, 70) ? EFLAGS_IF : 0) | (rng_percent(r, 15) ? EFLAGS_DF : 0) |
+                (rng_percent(r, 2) ? EFLAGS_NT : 0) | (rng_percent(r, 5) ? EFLAGS_AC : 0) |
                 (rng_percent(r, 2) ? EFLAGS_TF : 0) | rng_below(r, 4) << EFLAGS_IOPL_SHIFT;
     if (c->mode == FUZZ_V86)
         c->eflags |= EFLAGS_VM;
@@ -581,7 +592,8 @@ static uint32_t pick_linear(struct gen *g, const struct fuzz_case *c, uint32_t e
 }
 
 /* An offset in a segment that most often may be accessed. */
-static uint32_t pick_offset(struct gen *g, const struct fuzz_case *c, const struct segment *s, uint32_t end, unsigned size)
+static uint32_t pick_offset(struct gen *g, const struct fuzz_case *c, const struct segment *s, uint32_t end,
+                            unsigned size)
 {
     struct rng *r = &g->rng;
     bool is_down = (s->attr & (SEG_ATTR_CODE | SEG_ATTR_EC)) == SEG_ATTR_EC && (s->attr & SEG_ATTR_S);
@@ -653,8 +665,8 @@ static uint32_t choose_start(struct gen *g, struct fuzz_case *c)
 
 static uint32_t make_start_state(struct gen *g, struct fuzz_case *c, int mode_filter)
 {
-    static const uint8_t modes[] = {FUZZ_FLAT, FUZZ_FLAT, FUZZ_FLAT, FUZZ_SEGMENTED, FUZZ_SEGMENTED, FUZZ_REAL, FUZZ_REAL, FUZZ_PROT16,
-                                    FUZZ_V86};
+    static const uint8_t modes[] = {FUZZ_FLAT, FUZZ_FLAT, FUZZ_FLAT,   FUZZ_SEGMENTED, FUZZ_SEGMENTED,
+                                    FUZZ_REAL, FUZZ_REAL, FUZZ_PROT16, FUZZ_V86};
     uint32_t start;
 
     c->mode = mode_filter >= 0 ? (enum fuzz_mode)mode_filter : modes[rng_below(&g->rng, ARRAY_SIZE(modes))];
@@ -744,10 +756,7 @@ static uint32_t effective(const struct cpu *cpu, const struct insn *in)
     return in->addrsize == 2 ? ea & 0xffff : ea;
 }
 
-static bool has_moffs(const struct insn *in)
-{
-    return in->map == MAP_1B && in->opcode >= 0xa0 && in->opcode <= 0xa3;
-}
+static bool has_moffs(const struct insn *in) { return in->map == MAP_1B && in->opcode >= 0xa0 && in->opcode <= 0xa3; }
 
 /* Make the memory operand hit something, by its displacement. */
 static void aim(struct gen *g, const struct place *p, struct insn *in, uint8_t *b)
@@ -850,7 +859,8 @@ static bool encode(struct gen *g, const struct place *p, const struct form *f, u
         b[i] = (uint8_t)rng_next(r);
     if (insn_decode(in, b, 15, p->code_size) != DECODE_OK)
         return false;
-    if (in->is_mem && !is_good_offset(&p->cpu->seg[in->seg], effective(p->cpu, in)) && modrm < 0x80 && rng_percent(r, 80)) {
+    if (in->is_mem && !is_good_offset(&p->cpu->seg[in->seg], effective(p->cpu, in)) && modrm < 0x80 &&
+        rng_percent(r, 80)) {
         b[modrm_at] = (uint8_t)((modrm & 0x3f) | 0x80);
         if (insn_decode(in, b, 15, p->code_size) != DECODE_OK)
             return false;
@@ -972,7 +982,8 @@ static void add_push(struct gen *g, struct place *p, uint32_t value)
 static void make_control_change(struct gen *g, struct place *p)
 {
     static const uint32_t cr0_bits[] = {CR0_WP, CR0_WP, CR0_TS, CR0_EM, CR0_MP, CR0_AM, CR0_NE, CR0_PE, CR0_PG};
-    static const uint32_t cr4_bits[] = {CR4_OSFXSR, CR4_TSD, CR4_PGE, CR4_PSE, CR4_OSXMMEXCPT, CR4_DE, CR4_PAE, CR4_PVI};
+    static const uint32_t cr4_bits[] = {CR4_OSFXSR,     CR4_TSD, CR4_PGE, CR4_PSE,
+                                        CR4_OSXMMEXCPT, CR4_DE,  CR4_PAE, CR4_PVI};
     struct rng *r = &g->rng;
     bool is_cr4 = rng_percent(r, 35);
     uint32_t bit = is_cr4 ? cr4_bits[rng_below(r, ARRAY_SIZE(cr4_bits))] : cr0_bits[rng_below(r, ARRAY_SIZE(cr0_bits))];
@@ -992,7 +1003,8 @@ static void make_far_transfer(struct gen *g, struct place *p)
     static const uint8_t codes[] = {D_CODE32, D_UCODE32, D_CODE16, D_UCODE16, D_BCODE32, D_UBCODE32, D_CONFORMING};
     struct rng *r = &g->rng;
     unsigned index = codes[rng_below(r, ARRAY_SIZE(codes))];
-    bool is_user = index == D_UCODE32 || index == D_UCODE16 || index == D_UBCODE32, is_protected = p->cpu->mode & MODE_PE;
+    bool is_user = index == D_UCODE32 || index == D_UCODE16 || index == D_UBCODE32,
+         is_protected = p->cpu->mode & MODE_PE;
     uint32_t base = index == D_CODE32 || index == D_UCODE32 || index == D_CONFORMING ? 0 : CODE_GPA, target;
     unsigned sel = index * 8 | (is_user ? 3 : 0);
 
@@ -1004,7 +1016,9 @@ static void make_far_transfer(struct gen *g, struct place *p)
     if (rng_percent(r, 50)) {
         add_push(g, p, (is_user ? D_UDATA32 : D_DATA32) * 8 | (is_user ? 3 : 0));
         add_push(g, p, (uint32_t)p->cpu->gpr[REG_SP]);
-        add_push(g, p, ((uint32_t)p->cpu->eflags & (rng_percent(r, 90) ? ~EFLAGS_NT : ~0u)) ^ (rng_below(r, 8) ? 0 : EFLAGS_IF));
+        add_push(g, p,
+                 ((uint32_t)p->cpu->eflags & (rng_percent(r, 90) ? ~EFLAGS_NT : ~0u)) ^
+                     (rng_below(r, 8) ? 0 : EFLAGS_IF));
         add_push(g, p, sel);
         add_push(g, p, target);
         add_op32(g, p, 0xcf);
@@ -1093,7 +1107,8 @@ static uint64_t fault_count(const struct cpu *cpu)
     return cpu->stats.exceptions[VEC_PF] + cpu->stats.exceptions[VEC_GP] + cpu->stats.exceptions[VEC_SS];
 }
 
-/* Does the memory operand reach over offset FFFFFFFFh of a segment without a limit?  Processors may fault or wrap (SDM 3A 5.3). */
+/* Does the memory operand reach over offset FFFFFFFFh of a segment without a limit?  Processors may fault or wrap (SDM
+ * 3A 5.3). */
 static bool wraps_around(const struct cpu *cpu, const struct insn *in)
 {
     unsigned size = insn_mem_size(in);
@@ -1102,8 +1117,8 @@ static bool wraps_around(const struct cpu *cpu, const struct insn *in)
            effective(cpu, in) > 0xffffffff - (size - 1);
 }
 
-/* May it write to page tables, which make_remapping() alone does with a flush?  What the engines still know of the old entries
- * then differs, as it may. */
+/* May it write to page tables, which make_remapping() alone does with a flush?  What the engines still know of the old
+ * entries then differs, as it may. */
 static bool writes_tables(const struct fuzz_case *c, const struct cpu *cpu, const struct insn *in)
 {
     uint32_t at = (uint32_t)cpu->seg[in->is_mem ? in->seg : SEG_ES].base;
@@ -1125,17 +1140,20 @@ static bool is_host_specific(const struct cpu *cpu, const struct insn *in)
 {
     uint8_t mxcsr[4];
 
-    if ((in->desc->attr & ATTR_MMX) && (in->desc->attr & ATTR_SSE) && in->is_mem) /* #MF although no MMX register is used */
+    if ((in->desc->attr & ATTR_MMX) && (in->desc->attr & ATTR_SSE) &&
+        in->is_mem) /* #MF although no MMX register is used */
         return load_le(cpu->fpu + FX_FSW, 2) & FSW_ES;
     if (in->map == MAP_0F && in->opcode == 0xae && in->is_mem && in->reg == 2) /* LDMXCSR: AMD's bit 17 */
-        return cpu_peek((struct cpu *)cpu, (uint32_t)cpu->seg[in->seg].base + effective(cpu, in), mxcsr, 4) == 4 && (mxcsr[2] & 2);
-    if (in->map == MAP_0F3A && (in->opcode == 0x40 || in->opcode == 0x41)) /* DPPS, DPPD: order of unmasked exceptions */
+        return cpu_peek((struct cpu *)cpu, (uint32_t)cpu->seg[in->seg].base + effective(cpu, in), mxcsr, 4) == 4 &&
+               (mxcsr[2] & 2);
+    if (in->map == MAP_0F3A &&
+        (in->opcode == 0x40 || in->opcode == 0x41)) /* DPPS, DPPD: order of unmasked exceptions */
         return (~load_le(cpu->fpu + FX_MXCSR, 2) & 0x1f80) != 0;
     return wraps_around(cpu, in);
 }
 
-/* False: the case is no use.  Flags of a repeated comparison that faults are host-specific too: the SDM (2B, REP) wants those
- * from before it. */
+/* False: the case is no use.  Flags of a repeated comparison that faults are host-specific too: the SDM (2B, REP) wants
+ * those from before it. */
 static bool step(const struct fuzz_case *c, struct cpu *cpu)
 {
     uint64_t faults = fault_count(cpu);
@@ -1152,7 +1170,8 @@ static bool step(const struct fuzz_case *c, struct cpu *cpu)
     return !is_known || !in.rep || !(insn_is(&in, op_cmps) || insn_is(&in, op_scas)) || faults == fault_count(cpu);
 }
 
-bool gen_case(struct gen *g, struct fuzz_machine *m, struct fuzz_case *c, uint64_t seed, uint64_t number, int mode_filter)
+bool gen_case(struct gen *g, struct fuzz_machine *m, struct fuzz_case *c, uint64_t seed, uint64_t number,
+              int mode_filter)
 {
     struct cpu *cpu = m->cpu;
     unsigned want, steps = 0;

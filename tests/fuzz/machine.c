@@ -9,18 +9,11 @@
 
 #define PTE_A 0x20u
 
-static uint8_t no_interrupt(void *opaque)
-{
-    return 0;
-}
+static uint8_t no_interrupt(void *opaque) { return 0; }
 
-static void ignore_ferr(void *opaque, bool level)
-{
-}
+static void ignore_ferr(void *opaque, bool level) {}
 
-static void ignore_shutdown(void *opaque)
-{
-}
+static void ignore_shutdown(void *opaque) {}
 
 struct fuzz_machine *machine_create(bool has_bt, bool is_lockstep)
 {
@@ -211,8 +204,8 @@ static bool is_byte_equal(const struct fuzz_case *c, uint32_t gpa, uint8_t a, ui
     return a == b;
 }
 
-bool machine_differ(const struct fuzz_machine *want, const struct fuzz_machine *got, const struct fuzz_case *c, char *what,
-                    unsigned size)
+bool machine_differ(const struct fuzz_machine *want, const struct fuzz_machine *got, const struct fuzz_case *c,
+                    char *what, unsigned size)
 {
     const uint8_t *a = guestmem_view(want->mem), *b = guestmem_view(got->mem);
     struct state_word w[128], g[128];
@@ -232,8 +225,9 @@ bool machine_differ(const struct fuzz_machine *want, const struct fuzz_machine *
         for (uint32_t i = page; i < page + GUEST_PAGE_SIZE; i++) {
             if (is_byte_equal(c, i, a[i], b[i]))
                 continue;
-            snprintf(what, size, "memory at physical %#x: interpreter %02x %02x %02x %02x, translator %02x %02x %02x %02x", i,
-                     a[i], a[i + 1], a[i + 2], a[i + 3], b[i], b[i + 1], b[i + 2], b[i + 3]);
+            snprintf(what, size,
+                     "memory at physical %#x: interpreter %02x %02x %02x %02x, translator %02x %02x %02x %02x", i, a[i],
+                     a[i + 1], a[i + 2], a[i + 3], b[i], b[i + 1], b[i + 2], b[i + 3]);
             return true;
         }
     }
