@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The other engines: the interpreter boots Linux alone; lock-step compares the two over the first 200 million
-instructions of that boot.      usage: engines.py interp|lockstep"""
+instructions of that boot; the translator boots it with a code cache much too small.
+                                usage: engines.py interp|lockstep|tiny-cache"""
 import json
 import sys
 
@@ -43,5 +44,18 @@ def lockstep():
             raise Failure("lock-step is too slow for a test")
 
 
+def tiny_cache():
+    stats = scratch("stats.json", b"")
+    result = run_ringer("run", *kernel(), "--append", "console=ttyS0 quiet gwait=0 gcmd=ls -lR /sys/bus | wc -l", "--code-cache", "1M",
+                        "--display", "none", "--serial", "none", "--timeout", "300", "--stats=" + stats, limit=400)
+    if result.status != EXIT_POWEROFF:
+        raise Failure(f"status {result.status}:\n{result.stderr[-6000:]}")
+    with open(stats) as f:
+        flushes = json.load(f)["translator"]["code cache flushes"]
+    log(f"the code cache was full {flushes} times")
+    if flushes < 10:
+        raise Failure("the code cache was hardly ever full: this tested nothing")
+
+
 if __name__ == "__main__":
-    run_test({"interp": interp, "lockstep": lockstep}[sys.argv[1]])
+    run_test({"interp": interp, "lockstep": lockstep, "tiny-cache": tiny_cache}[sys.argv[1]])
