@@ -464,15 +464,8 @@ void bt_run(struct bt *bt)
 
 /* --- hooks from the CPU --- */
 
-static void on_flush_all(void *opaque)
-{
-    struct bt *bt = opaque;
-
-    windows_new_epoch(bt->windows); /* windows are keyed by the paging bits: only contents may be stale */
-    bt->ctx = NULL;
-}
-
-static void on_load_cr3(void *opaque)
+/* CR3 was loaded, or CR0, CR4, EFER or A20 changed.  Windows are keyed by the paging bits: only their contents may be stale. */
+static void on_flush(void *opaque)
 {
     struct bt *bt = opaque;
 
@@ -494,11 +487,8 @@ static void on_written(void *opaque, uint64_t off, uint64_t len)
 
 static void on_space_changed(void *opaque)
 {
-    bt_space_changed(opaque);
-}
+    struct bt *bt = opaque;
 
-void bt_space_changed(struct bt *bt)
-{
     windows_flush_all(bt->windows);
     bt->ctx = NULL;
 }
@@ -583,7 +573,7 @@ struct bt *bt_create(struct cpu *cpu, const struct bt_options *opt, const char *
         perf_map_open(bt);
     fault_install();
     bt->fault_client = (struct fault_client){.fn = on_fault, .opaque = bt};
-    cpu->mmu_hooks = (struct cpu_mmu_hooks){.flush_all = on_flush_all, .load_cr3 = on_load_cr3, .flush_page = on_flush_page,
+    cpu->mmu_hooks = (struct cpu_mmu_hooks){.flush_all = on_flush, .load_cr3 = on_flush, .flush_page = on_flush_page,
                                             .opaque = bt};
     guestmem_add_watch(cpu->board.guestmem, on_written, bt);
     space_add_listener(cpu->board.mem, on_space_changed, bt);

@@ -20,8 +20,6 @@ struct bt *bt_create(struct cpu *cpu, const struct bt_options *opt, const char *
 void bt_destroy(struct bt *bt);
 /* Run until cpu->exit_request, halt or shutdown; takes interrupts. */
 void bt_run(struct bt *bt);
-/* The memory space changed: windows are stale. */
-void bt_space_changed(struct bt *bt);
 
 struct bt_counter {
     const char *name; /* "blocks", "chains", "signals", … */

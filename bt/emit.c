@@ -27,11 +27,6 @@ void emit_u32(struct emit *e, uint32_t v)
     emit_bytes(e, &v, 4);
 }
 
-void emit_u64(struct emit *e, uint64_t v)
-{
-    emit_bytes(e, &v, 8);
-}
-
 /* ModRM, SIB and displacement of a memory operand.  Without a base the SIB form is used: mod 0 rm 5 is RIP-relative. */
 static unsigned encode_mem(uint8_t *b, unsigned reg, const struct hmem *m)
 {
@@ -144,17 +139,6 @@ void emit_mov_ri32(struct emit *e, int dst, uint32_t imm)
     struct hinsn h = {.op = {(uint8_t)(0xb8 | (dst & 7))}, .n_op = 1, .rm = (uint8_t)dst, .imm = imm, .imm_len = 4};
 
     emit_insn(e, &h); /* mov dst32, imm32 */
-}
-
-void emit_mov_ri64(struct emit *e, int dst, uint64_t imm)
-{
-    struct hinsn h = {.rex_w = true, .op = {(uint8_t)(0xb8 | (dst & 7))}, .n_op = 1, .rm = (uint8_t)dst, .imm = imm,
-                      .imm_len = 8};
-
-    if (imm == (uint32_t)imm)
-        emit_mov_ri32(e, dst, (uint32_t)imm);
-    else
-        emit_insn(e, &h); /* mov dst, imm64 */
 }
 
 void emit_load(struct emit *e, int dst, struct hmem m, unsigned size)
@@ -305,9 +289,6 @@ uint8_t *emit_short(struct emit *e, unsigned cc)
         break;
     case CC_JECXZ:
         emit_u8(e, PREFIX_ADDR32);
-        emit_u8(e, 0xe3);
-        break;
-    case CC_JRCXZ:
         emit_u8(e, 0xe3);
         break;
     case CC_LOOPNE:

@@ -59,14 +59,12 @@ static inline bool emit_is_full(const struct emit *e)
 void emit_bytes(struct emit *e, const void *bytes, unsigned n);
 void emit_u8(struct emit *e, uint8_t b);
 void emit_u32(struct emit *e, uint32_t v);
-void emit_u64(struct emit *e, uint64_t v);
 void emit_insn(struct emit *e, const struct hinsn *h);
 
 /* Flag-neutral building blocks.  _32 zero-extends; loads and stores are of size 1, 2, 4 or 8. */
 void emit_mov_rr64(struct emit *e, int dst, int src);
 void emit_mov_rr32(struct emit *e, int dst, int src);
 void emit_mov_ri32(struct emit *e, int dst, uint32_t imm);
-void emit_mov_ri64(struct emit *e, int dst, uint64_t imm);
 void emit_load(struct emit *e, int dst, struct hmem m, unsigned size); /* zero-extends */
 void emit_store(struct emit *e, struct hmem m, int src, unsigned size);
 void emit_store_imm(struct emit *e, struct hmem m, uint32_t imm, unsigned size);
@@ -92,7 +90,7 @@ void emit_ret(struct emit *e);
 void emit_jcc(struct emit *e, unsigned cc, const void *target); /* near, rel32 */
 
 /* Forward short jumps: returns the place to give to emit_patch8() at the target.  cc: 0..15, or one of these. */
-enum { CC_JMP = 0x10, CC_JECXZ = 0x11, CC_LOOPNE = 0x12, CC_LOOPE = 0x13, CC_LOOP = 0x14, CC_JRCXZ = 0x15 };
+enum { CC_JMP = 0x10, CC_JECXZ = 0x11, CC_LOOPNE = 0x12, CC_LOOPE = 0x13, CC_LOOP = 0x14 };
 uint8_t *emit_short(struct emit *e, unsigned cc);
 void emit_patch8(struct emit *e, uint8_t *place);
 /* Forward near jump. */

@@ -47,7 +47,6 @@ struct bt_hot {
     uint64_t fp_gate_loaded, sse_gate_loaded; /* what they become once the FP state is in the host's registers */
     uint64_t fp_loaded;
     uint64_t mxcsr_default;
-    uint64_t sens_unused[8];
 };
 _Static_assert(sizeof(struct bt_hot) <= sizeof(((struct cpu *)0)->bt_words), "bt_words too small");
 #define HOT(field) HMEM(R_CPU, offsetof(struct cpu, bt_words) + offsetof(struct bt_hot, field))
@@ -110,8 +109,8 @@ struct ctx {
 
 struct bt_stats {
     uint64_t blocks, guest_bytes, host_bytes, chains, lookups, lookup_misses, callouts, callouts_ended, polls, gates;
-    uint64_t sig_fill, sig_upgrade_other, sig_guest_fault, sig_device, sig_code_write, sig_poll, sig_fpe, sig_stack, sig_other;
-    uint64_t dead_blocks, cache_flushes, retranslated_sites, frames_given_up, ctxs, fp_loads, interp_shadow, enters, two_page;
+    uint64_t sig_fill, sig_guest_fault, sig_device, sig_code_write, sig_poll, sig_fpe, sig_stack, sig_other;
+    uint64_t dead_blocks, cache_flushes, retranslated_sites, frames_given_up, ctxs, interp_shadow, enters, two_page;
     uint64_t lockstep_blocks, lockstep_insns;
 };
 

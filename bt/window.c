@@ -51,7 +51,6 @@ struct windows {
     struct guestmem *guestmem;
     int fd;
     const uint8_t *code_flags;
-    uint8_t *view;
     window_code_fn *code_gone;
     void *opaque;
     uint64_t epoch, clock, maps;
@@ -546,6 +545,34 @@ static bool map_run(struct windows *ws, struct window *w, uint32_t page, uint64_
     return true;
 }
 
+/* Pages on either side of one that are mapped together with it. */
+struct extent {
+    uint32_t before, after;
+};
+
+/* Memory contiguous by nature (no paging, large pages): the rest of the chunk, as far as memory and code flags are alike. */
+static struct extent extent_in_chunk(const struct windows *ws, const struct window *w, uint32_t page,
+                                     const struct paging_result *r, const struct space_run *run, bool is_writable)
+{
+    bool may_write = r->may_write && (r->is_dirty || r->levels == 0) && run->is_writable;
+    uint32_t max_after = CHUNK_PAGES - 1 - page % CHUNK_PAGES, max_before = page % CHUNK_PAGES;
+    uint64_t frame = run->mem_off >> 12;
+    struct extent x = {0};
+    struct space_run low;
+
+    while (x.after < max_after && (uint64_t)(x.after + 2) << 12 <= run->len && frame + x.after + 1 < ws->n_frames &&
+           !w->page[page + x.after + 1] && (may_write && frame_is_writable(ws, frame + x.after + 1)) == is_writable)
+        x.after++;
+    while (x.before < max_before && frame > x.before && r->gpa >= (uint64_t)(x.before + 1) << 12 &&
+           !w->page[page - x.before - 1] && (may_write && frame_is_writable(ws, frame - x.before - 1)) == is_writable) {
+        space_lookup(ws->mem, r->gpa - ((uint64_t)(x.before + 1) << 12), &low);
+        if (!low.host || low.mem_off >> 12 != frame - x.before - 1 || low.is_writable != run->is_writable)
+            break;
+        x.before++;
+    }
+    return x;
+}
+
 /* Can page p (at offset delta pages from the walked one) be mapped together with it?  Same leaf table, same rights, already
  * accessed (the SDM lets a processor set A speculatively; we only use what is set), frame consecutive. */
 static bool neighbour_fits(const struct windows *ws, const struct window *w, const struct ptable *leaf, uint32_t page,
@@ -566,18 +593,34 @@ static bool neighbour_fits(const struct windows *ws, const struct window *w, con
            frame_is_writable(ws, f) == is_writable;
 }
 
+/* 4 KiB pages: the following ones whose entries fit. */
+static struct extent extent_by_table(struct windows *ws, struct window *w, uint32_t page, uint64_t frame,
+                                     const struct space_run *run, bool is_writable)
+{
+    bool is_pae = (ws->cpu->paging.cr4 & CR4_PAE) != 0;
+    struct ptable *leaf = w->leaf[page >> (is_pae ? 9 : 10)];
+    unsigned n = 4096u / leaf->entry_size;
+    uint64_t center = load_le(leaf->host + (page % n) * leaf->entry_size, leaf->entry_size);
+    struct extent x = {0};
+
+    while (x.after < AROUND_PAGES && (uint64_t)(x.after + 2) << 12 <= run->len &&
+           neighbour_fits(ws, w, leaf, page, frame, center, (int)x.after + 1, is_writable))
+        table_sync_entry(ws, leaf, (page + ++x.after) % n);
+    return x;
+}
+
 enum window_fault window_fill(struct windows *ws, struct window *w, gla_t gla, bool is_write, uint64_t *code_frame)
 {
-    const struct paging_regs *regs = &ws->cpu->paging;
     unsigned access = (is_write ? ACCESS_WRITE : ACCESS_READ) | (w->key.is_user ? ACCESS_USER : 0);
     struct paging_result r;
     struct space_run run;
     uint32_t page = (uint32_t)gla >> 12, error;
+    struct extent around;
     uint64_t frame;
     bool is_writable;
 
     gla &= 0xfffff000u;
-    if (!paging_walk(ws->mem, regs, gla, access, true, &r, &error))
+    if (!paging_walk(ws->mem, &ws->cpu->paging, gla, access, true, &r, &error))
         return WINDOW_GUEST_FAULT;
     space_lookup(ws->mem, r.gpa, &run);
     if (!run.host || (run.mem_off & GUEST_PAGE_MASK) || run.len < GUEST_PAGE_SIZE)
@@ -603,35 +646,9 @@ enum window_fault window_fill(struct windows *ws, struct window *w, gla_t gla, b
         return WINDOW_RETRY;
     }
 
-    uint32_t before = 0, after = 0;
-
-    if (r.levels == 0 || r.page_shift > 12) {
-        /* Contiguous by nature: the rest of the chunk, as far as memory and code flags are alike. */
-        bool may_write = r.may_write && (r.is_dirty || r.levels == 0) && run.is_writable;
-        uint32_t max_after = CHUNK_PAGES - 1 - page % CHUNK_PAGES, max_before = page % CHUNK_PAGES;
-        struct space_run low;
-
-        while (after < max_after && (uint64_t)(after + 2) << 12 <= run.len && frame + after + 1 < ws->n_frames &&
-               !w->page[page + after + 1] && (may_write && frame_is_writable(ws, frame + after + 1)) == is_writable)
-            after++;
-        while (before < max_before && frame > before && r.gpa >= (uint64_t)(before + 1) << 12 && !w->page[page - before - 1] &&
-               (may_write && frame_is_writable(ws, frame - before - 1)) == is_writable) {
-            space_lookup(ws->mem, r.gpa - ((uint64_t)(before + 1) << 12), &low);
-            if (!low.host || low.mem_off >> 12 != frame - before - 1 || low.is_writable != run.is_writable)
-                break;
-            before++;
-        }
-    }
-    if (r.levels && r.page_shift == 12) {
-        bool is_pae = (regs->cr4 & CR4_PAE) != 0;
-        const struct ptable *leaf = w->leaf[(uint32_t)gla >> (is_pae ? 21 : 22)];
-        uint64_t center = load_le(leaf->host + (page % (4096u / leaf->entry_size)) * leaf->entry_size, leaf->entry_size);
-
-        while (after < AROUND_PAGES && (uint64_t)(after + 2) << 12 <= run.len &&
-               neighbour_fits(ws, w, leaf, page, frame, center, (int)after + 1, is_writable))
-            table_sync_entry(ws, (struct ptable *)leaf, (page + ++after) % (4096u / leaf->entry_size));
-    }
-    if (!map_run(ws, w, page - before, frame - before, before + after + 1, is_writable)) {
+    around = r.levels && r.page_shift == 12 ? extent_by_table(ws, w, page, frame, &run, is_writable)
+                                            : extent_in_chunk(ws, w, page, &r, &run, is_writable);
+    if (!map_run(ws, w, page - around.before, frame - around.before, around.before + around.after + 1, is_writable)) {
         struct window_key k = w->key;
 
         if (errno != ENOMEM)
@@ -678,7 +695,6 @@ struct windows *windows_create(struct cpu *cpu, window_code_fn *code_gone, void 
     ws->guestmem = cpu->board.guestmem;
     ws->fd = guestmem_fd(ws->guestmem);
     ws->code_flags = guestmem_code_flags(ws->guestmem);
-    ws->view = guestmem_view(ws->guestmem);
     ws->code_gone = code_gone;
     ws->opaque = opaque;
     ws->epoch = 1;

@@ -341,16 +341,6 @@ unsigned mem_fetch(struct cpu *cpu, uint64_t rip, uint8_t buf[15])
     return done;
 }
 
-int64_t mem_code_frame(struct cpu *cpu, gla_t gla)
-{
-    struct tlb_target t;
-    uint32_t error;
-
-    if (!tlb_probe(cpu, gla & LINEAR_MASK, data_access(cpu) | ACCESS_FETCH, &t, &error) || !t.host)
-        return -1;
-    return (int64_t)(t.mem_off >> GUEST_PAGE_SHIFT);
-}
-
 unsigned cpu_peek(struct cpu *cpu, gla_t gla, void *buf, unsigned len)
 {
     struct paging_result r;

@@ -32,9 +32,6 @@ uint8_t *mem_direct(struct cpu *cpu, gla_t gla, unsigned access, unsigned *run);
 /* Bytes for the decoder: up to 15 at linear CS.base + rip, stopping early at a page that cannot be fetched or at the CS limit.
  * Returns how many; when none, the fault is pending. */
 unsigned mem_fetch(struct cpu *cpu, uint64_t rip, uint8_t buf[15]);
-/* Walk for an instruction fetch at the current CPL without side effects on the CPU: the frame (see guestmem.h) holding
- * gla, or -1 if not fetchable or not memory.  Sets A as a fetch does. */
-int64_t mem_code_frame(struct cpu *cpu, gla_t gla);
 
 /* Stack, honouring SS.B. */
 NODISCARD bool mem_push(struct cpu *cpu, unsigned size, uint64_t value); /* moves SP */
