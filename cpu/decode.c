@@ -64,6 +64,7 @@ static const struct operand_trait operand_traits[OPERAND_COUNT] = {
     [Vdq] = MODRM_REG, [Vx] = MODRM_REG, [Vps] = MODRM_REG, [Vpd] = MODRM_REG, [Vss] = MODRM_REG, [Vsd] = MODRM_REG,
     [Vq] = MODRM_REG, [Udq] = MODRM_REG, [Ups] = MODRM_REG, [Upd] = MODRM_REG, [Uq] = MODRM_REG,
     [Wdq] = E_OPERAND(16), [Wx] = E_OPERAND(16), [Wps] = E_OPERAND(16), [Wpd] = E_OPERAND(16), [Wss] = E_OPERAND(4),
+    [Hx] = {0}, [By] = {0}, [Lx] = IMMEDIATE(IMM_8), [Mx] = E_OPERAND(16),
     [Wsd] = E_OPERAND(8), [Wq] = E_OPERAND(8), [Wd] = E_OPERAND(4), [Ww] = E_OPERAND(2), [Wb_] = E_OPERAND(1),
 };
 
@@ -162,6 +163,25 @@ static const struct insn_desc *group_row(unsigned group, uint8_t modrm)
 
 static bool slot_is_empty(const struct insn_desc *slot) { return !slot->name && !(slot->attr & ATTR_GROUP); }
 
+static bool uses_vvvv(const struct insn_desc *d)
+{
+    return memchr(d->operands, Hx, sizeof(d->operands)) || memchr(d->operands, By, sizeof(d->operands));
+}
+
+static const struct insn_desc *vex_row(struct insn *in, const struct cursor *c)
+{
+    const struct vex_row *row = in->map ? optable_vex[in->map - MAP_0F][in->opcode] : NULL;
+    uint8_t modrm = c->pos < c->end ? c->bytes[c->pos] : 0;
+
+    for (; row && row->l; row++) {
+        if (row->pp == in->vex_pp && (row->l & 1 << in->vex_l) && (row->w & 1 << in->vex_w) &&
+            (!row->digit || row->digit == 1 + (modrm >> 3 & 7)) &&
+            !(row->desc.attr & (modrm < 0xc0 ? ATTR_REG_ONLY : ATTR_MEM_ONLY)))
+            return in->vvvv && !uses_vvvv(&row->desc) ? &optable_ud : &row->desc;
+    }
+    return &optable_ud;
+}
+
 /* Sets desc to the row for map and opcode, with prefixes and, in groups, the ModRM byte: peeked at, has_modrm set.
  * Returns whether the prefixes are reserved there: an undefined opcode, with the operands of the one without them. */
 static bool find_row(struct insn *in, const struct cursor *c)
@@ -175,6 +195,9 @@ static bool find_row(struct insn *in, const struct cursor *c)
             slot = &optable_movsxd;
         if (in->opcode == 0x90 && (in->rex & 1))
             slot = &optable_xchg_r8;
+    } else if (in->vex) {
+        in->desc = vex_row(in, c);
+        return in->has_opsize_prefix || in->rep || in->has_lock || in->has_rex;
     } else {
         const struct insn_desc *columns = in->map == MAP_0F     ? optable_0f[in->opcode]
                                           : in->map == MAP_0F38 ? optable_0f38[in->opcode]
@@ -212,7 +235,7 @@ static void decode_sizes(struct insn *in)
         in->opsize = 1;
     else if (is_rex_w)
         in->opsize = 8;
-    else if (attr & (ATTR_MMX | ATTR_SSE))
+    else if (in->vex || (attr & (ATTR_MMX | ATTR_SSE)))
         in->opsize = 4; /* 66 is part of the opcode */
     else if (in->code_size == 8 && (attr & ATTR_DEF64))
         in->opsize = in->has_opsize_prefix && in->desc->iclass != BRANCH ? 2 : 8;
@@ -243,7 +266,8 @@ static void decode_mem32(struct insn *in, struct cursor *c)
         in->sib = take(c, 1);
         in->scale = in->sib >> 6;
         in->index = ((in->sib >> 3) & 7) | (in->rex & 2) << 2;
-        if (in->index == REG_SP)
+        in->vindex = (uint8_t)in->index;
+        if (in->index == REG_SP || (in->desc->attr & ATTR_VSIB))
             in->index = INSN_NO_REG;
         in->base = (in->sib & 7) | (in->rex & 1) << 3;
         if ((in->sib & 7) == 5 && in->mod == 0) {
@@ -316,6 +340,8 @@ static void decode_imm(struct insn *in, struct cursor *c, enum imm_kind kind)
     default:
         return;
     }
+    if (in->desc->operands[3] == Lx && in->code_size != 8)
+        v &= 0x7f; /* eight registers */
     if (in->imm_len)
         in->imm2 = v; /* ENTER Iw, Ib */
     else
@@ -333,6 +359,8 @@ static bool is_undefined(const struct insn *in)
     if (in->has_modrm && (d->attr & (in->is_mem ? ATTR_REG_ONLY : ATTR_MEM_ONLY)))
         return true;
     if (in->has_lock && !((d->attr & ATTR_LOCK) && in->is_mem))
+        return true;
+    if ((d->attr & ATTR_VSIB) && (!in->has_sib || in->reg == in->vindex || in->reg == in->vvvv || in->vindex == in->vvvv))
         return true;
     if (d->sens == SENS_MOV_SREG) /* 6 and 7 do not exist, CS cannot be loaded */
         return (in->modrm & 0x38) >= SEG_COUNT << 3 || (in->opcode == 0x8e && (in->modrm & 0x38) == SEG_CS << 3);
@@ -356,11 +384,45 @@ static void decode_operands(struct insn *in, struct cursor *c)
             decode_imm(in, c, operand_traits[kinds[n]].imm);
 }
 
+/* C4h and C5h are VEX prefixes where LES and LDS, with a ModRM byte there, would have a register operand.
+ *     C4h  R X B mmmmm   W vvvv L pp      C5h  R vvvv L pp      (R X B vvvv inverted) */
+static bool is_vex(const struct insn *in, const struct cursor *c)
+{
+    return (in->opcode == 0xc4 || in->opcode == 0xc5) &&
+           (in->code_size == 8 || (c->pos < c->end && c->bytes[c->pos] >= 0xc0));
+}
+
+/* Outside 64-bit mode there are eight registers: R and X are 1 (or it is no VEX), B and the top of vvvv do not count. */
+static void decode_vex(struct insn *in, struct cursor *c)
+{
+    unsigned first = (unsigned)take(c, 1), last = first, rxb = ~first >> 7 << 2 & 4;
+
+    in->has_rex = in->rex != 0;
+    in->vex = in->opcode == 0xc4 ? 3 : 2;
+    in->map = MAP_0F;
+    if (in->vex == 3) {
+        last = (unsigned)take(c, 1);
+        rxb = ~first >> 5 & 7;
+        in->map = (first & 31) <= VEX_MAPS ? first & 31 : 0;
+        in->vex_w = last >> 7;
+    }
+    in->vex_pp = last & 3;
+    in->vex_l = last >> 2 & 1;
+    in->vvvv = ~last >> 3 & 15;
+    if (in->code_size == 8)
+        in->rex = (uint8_t)(0x40 | in->vex_w << 3 | rxb);
+    else
+        in->vvvv &= 7;
+    in->opcode = (uint8_t)take(c, 1);
+}
+
 /* Opcode bytes: map and opcode.  False if they are not all there. */
 static bool decode_opcode(struct insn *in, struct cursor *c)
 {
     in->opcode = take(c, 1);
-    if (in->opcode == 0x0f) {
+    if (is_vex(in, c)) {
+        decode_vex(in, c);
+    } else if (in->opcode == 0x0f) {
         in->map = MAP_0F;
         in->opcode = take(c, 1);
         if (in->opcode == 0x38 || in->opcode == 0x3a) {
@@ -404,8 +466,11 @@ unsigned insn_mem_size(const struct insn *in)
         return 0;
     if (d->mem_size)
         return d->mem_size;
-    for (n = 0; n < ARRAY_SIZE(d->operands) && !size; n++)
+    for (n = 0; n < ARRAY_SIZE(d->operands) && !size; n++) {
         size = operand_traits[d->operands[n]].mem_size;
+        if (size && in->vex_l && (d->operands[n] == Wx || d->operands[n] == Mx))
+            return 32;
+    }
     switch (size) {
     case SIZE_V:
         return v;

@@ -39,6 +39,8 @@ enum operand {
     /* x87, MMX, SSE.  Q/W are register or memory. */
     ST0_, STi_, Pq, Pd, Qq, Qd, Nq, Vdq, Vx, Vps, Vpd, Vss, Vsd, Vq, Wdq, Wx, Wps, Wpd, Wss, Wsd, Wq, Wd, Ww, Wb_, Udq, Ups, Upd, Uq,
     XMM0_,
+    /* VEX: H is a vector, B a general register named by vvvv, L a vector named by the immediate; Mx is memory of vector length */
+    Hx, By, Lx, Mx,
     OPERAND_COUNT
 };
 
@@ -61,6 +63,9 @@ enum {
     ATTR_PE_ONLY = 1 << 14,  /* #UD in real and virtual-8086 mode */
     ATTR_BYTE = 1 << 15,     /* operand size is 8 whatever the prefixes */
     ATTR_GUESTSTATE = 1 << 16,/* x87/SSE state image with host pointers in it: not copied by bt/ */
+    ATTR_AVX = 1 << 26,      /* needs CR4.OSXSAVE and XCR0.AVX; #NM by TS */
+    ATTR_VSIB = 1 << 27,     /* the index is a vector register */
+    ATTR_ALIGNED = 1 << 28,  /* AVX: a memory operand not aligned to its size is #GP(0) */
     ATTR_NP = 1 << 17        /* 66h, F2h and F3h make it #UD (SDM: "NP"); so they do for all ATTR_MMX and ATTR_SSE rows */
 };
 
@@ -99,7 +104,10 @@ struct insn {
     uint8_t opcode;
     uint8_t rep;        /* 0, F2h or F3h as repeat or mandatory prefix: the last one of them */
     uint8_t rex;        /* 0 or 40h..4Fh */
-    bool has_lock, has_opsize_prefix, has_addrsize_prefix, has_modrm, has_sib, is_mem; /* is_mem: mod != 3 with modrm */
+    bool has_lock, has_opsize_prefix, has_addrsize_prefix, has_modrm, has_sib, is_mem, has_rex; /* is_mem: mod != 3 with modrm */
+    uint8_t vex;         /* length of the VEX prefix: 0 (none), 2 or 3.  Its fields: */
+    uint8_t vex_pp, vex_l, vex_w, vvvv; /* pp: enum opprefix; vvvv: register number */
+    uint8_t vindex;      /* ATTR_VSIB: index register */
     int8_t seg_override; /* enum sreg, or INSN_NO_REG */
     uint8_t seg;         /* segment of the memory operand, defaults and override applied (enum sreg) */
     uint8_t modrm, mod, reg, rm, sib; /* reg, rm with REX bits added */

@@ -17,6 +17,9 @@
     X(aaa) X(aas) X(daa) X(das) X(aam) X(aad) X(salc) X(xlat)                                      \
     X(nop) /* also hints, prefetches, fences, CLFLUSH */                                           \
     X(lahf) X(sahf) X(clc) X(stc) X(cmc) X(cld) X(std)
+#define OPS_BMI(X)                                                                                 \
+    X(andn) X(bextr) X(blsr) X(blsmsk) X(blsi) X(bzhi) X(mulx) X(pdep) X(pext) X(rorx)             \
+    X(sarx) X(shlx) X(shrx)
 #define OPS_STRING(X) X(movs) X(cmps) X(scas) X(stos) X(lods) X(ins) X(outs)
 #define OPS_STACK(X) X(push) X(pop) X(pusha) X(popa) X(enter) X(leave)
 #define OPS_FLOW(X)                                                                                \
@@ -33,10 +36,11 @@
 #define OPS_FP(X)                                                                                  \
     X(x87) /* D8h..DFh but for those below */ X(fwait) X(fnstenv) X(fldenv) X(fnsave) X(frstor)    \
     X(sse) /* MMX, SSE..: run on the host with the guest's state */ X(fxsave) X(fxrstor)           \
-    X(maskmov) X(xsave) X(xrstor)
+    X(maskmov) X(vmaskmov) X(gather) X(xsave) X(xrstor)
 
 #define DECLARE_OP(name) bool op_##name(struct cpu *cpu, const struct insn *in);
 OPS_ALU(DECLARE_OP)
+OPS_BMI(DECLARE_OP)
 OPS_STRING(DECLARE_OP)
 OPS_STACK(DECLARE_OP)
 OPS_FLOW(DECLARE_OP)

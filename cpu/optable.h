@@ -41,6 +41,16 @@ extern const struct insn_desc optable_grp12[8], optable_grp12_66[8], optable_grp
 /* Undefined; and two one-byte opcodes that mean something else in 64-bit mode: 63h, and 90h with REX.B. */
 extern const struct insn_desc optable_ud, optable_movsxd, optable_xchg_r8;
 
+/* A VEX-encoded instruction.  Lists end with a row that allows no L. */
+struct vex_row {
+    struct insn_desc desc;
+    uint8_t pp;    /* enum opprefix */
+    uint8_t l, w;  /* values allowed: bit 0 for 0, bit 1 for 1 */
+    uint8_t digit; /* 1 + ModRM.reg, or 0: any */
+};
+#define VEX_MAPS 3
+extern const struct vex_row *const *const optable_vex[VEX_MAPS]; /* [map - MAP_0F][opcode]; NULL: none */
+
 /* clang-format off */
 /* A slot whose row is found in a group: its number stands where a row has its memory size. */
 #define ATTR_GROUP (1u << 31)
