@@ -19,7 +19,7 @@ static const struct feature features[FEAT_COUNT] = {[FEAT_NONE] = {.name = "none
 enum { EAX, EBX, ECX, EDX };
 static const struct {
     uint32_t leaf;
-    uint8_t subleaf, reg;
+    uint8_t subleaf, reg; /* subleaf: of those that have such */
 } places[WORD_COUNT] = {
     [WORD_1_ECX] = {0x1, 0, ECX},
     [WORD_1_EDX] = {0x1, 0, EDX},
@@ -31,6 +31,11 @@ static const struct {
     [WORD_8_1_EDX] = {0x80000001, 0, EDX},
     [WORD_8_7_EDX] = {0x80000007, 0, EDX},
 };
+
+static bool has_subleaves(uint32_t leaf)
+{
+    return leaf == 0x7 || leaf == 0xd;
+}
 
 /* --- sets --- */
 
@@ -65,7 +70,8 @@ void features_cpuid(const struct cpu_features *f, uint32_t leaf, uint32_t sublea
     for (unsigned i = 1; i < FEAT_COUNT; i++) {
         unsigned word = features[i].word;
 
-        if (word != WORD_NONE && places[word].leaf == leaf && places[word].subleaf == subleaf && features_has(f, i))
+        if (word != WORD_NONE && places[word].leaf == leaf && features_has(f, i) &&
+            (!has_subleaves(leaf) || places[word].subleaf == subleaf))
             registers[places[word].reg] |= 1u << features[i].bit;
     }
 }

@@ -460,7 +460,7 @@ void options_print_help(FILE *out)
 {
     fputs("usage: ringer run [options] | ringer doctor | ringer --version | ringer --help\n"
           "  --memory SIZE           64M, 1G; a plain number counts MiB (128M)\n"
-          "  --cpu MODEL[,+F][,-F]   486, pentium, pentium2, pentium3, core2, host; --cpu help\n"
+          "  --cpu MODEL[,+F][,-F]   486, pentium[2|3], core2, host; help lists all [host]\n"
           "  --kernel F              bzImage or multiboot ELF; with --initrd F --append STR\n"
           "  --disk F                raw disk image, repeatable; --snapshot drops writes\n"
           "  --cdrom F  --floppy F   ISO image, floppy image\n"
