@@ -10,6 +10,7 @@
 #include "cpu/mem.h"
 #include "cpu/protect.h"
 #include "cpu/tlb.h"
+#include "host/log.h"
 
 #define A20_BIT (1ull << 20)
 
@@ -17,20 +18,24 @@ struct cpu *cpu_create(const struct cpu_board *board)
 {
     size_t bytes = (sizeof(struct cpu) + GUEST_PAGE_MASK) & ~(size_t)GUEST_PAGE_MASK;
     struct cpu *cpu = aligned_alloc(GUEST_PAGE_SIZE, bytes);
+    char why[128];
 
     if (!cpu)
         return NULL;
     memset(cpu, 0, bytes);
     cpu->board = *board;
     cpu->paging.a20_mask = ~0ull;
-    cpu->paging.phys_bits = 36;
+    if (board->config)
+        cpu->config = *board->config;
+    else if (!cpu_config_parse(&cpu->config, NULL, why, sizeof(why)))
+        BUG("%s", why);
+    cpu->paging.phys_bits = cpu_has_feature(cpu, FEAT_PAE) || cpu_has_feature(cpu, FEAT_PSE36) ? 36 : 32;
     if (tlb_init(cpu))
         goto out_cpu;
     if (interp_init(cpu))
         goto out_tlb;
     if (hostfp_init(cpu))
         goto out_interp;
-    cpuid_init(cpu);
     atomic_store(&cpu->poll, &cpu->poll_word);
     cpu_reset(cpu, true);
     return cpu;

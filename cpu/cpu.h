@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include "cpu/feature.h"
 #include "host/clock.h"
 #include "host/util.h"
 #include "mmu/paging.h"
@@ -147,6 +148,7 @@ struct cpu_board {
     void (*triple_fault)(void *opaque);                      /* shutdown cycle; the CPU has stopped */
     void (*apic_base)(void *opaque, uint64_t value);         /* IA32_APIC_BASE was written; not called in resets */
     void *opaque;
+    const struct cpu_config *config;                         /* the model; copied.  NULL: "host" */
 };
 
 /* Why translations, windows or cached walks are stale: told to bt/ when it is there (all NULL without).
@@ -214,9 +216,7 @@ struct cpu {
     uint64_t mcg_status, mc_regs[32], spec_ctrl;
     uint64_t xcr0;
 
-    struct {
-        uint32_t features_1_ecx, features_1_edx, features_7_ebx, features_7_edx, features_8_ecx, features_8_edx;
-    } cpuid; /* what executes; the decoder's #UD decisions follow it */
+    struct cpu_config config; /* model and features: what executes and what CPUID says; does not change */
 
     struct cpu_board board;
     struct cpu_mmu_hooks mmu_hooks;

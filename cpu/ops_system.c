@@ -401,6 +401,22 @@ bool op_cpuid(struct cpu *cpu, const struct insn *in)
     return true;
 }
 
+/* Random numbers are the host's.  CF = 0 and the value 0: it had none. */
+#define DEFINE_RANDOM(name)                                                                                            \
+    bool op_##name(struct cpu *cpu, const struct insn *in)                                                             \
+    {                                                                                                                  \
+        uint64_t value;                                                                                                \
+        bool has_value;                                                                                                \
+                                                                                                                       \
+        __asm__ volatile(#name " %0" : "=r"(value), "=@ccc"(has_value));                                               \
+        if (!operand_write(cpu, in, 0, value))                                                                         \
+            return false;                                                                                              \
+        cpu->eflags = (cpu->eflags & ~EFLAGS_STATUS) | (has_value ? EFLAGS_CF : 0);                                    \
+        return true;                                                                                                   \
+    }
+DEFINE_RANDOM(rdrand)
+DEFINE_RANDOM(rdseed)
+
 bool op_hlt(struct cpu *cpu, const struct insn *in)
 {
     if (!require_ring0(cpu))
@@ -502,7 +518,5 @@ UNDEFINED(sysret)
 UNDEFINED(rsm)
 UNDEFINED(monitor)
 UNDEFINED(mwait)
-UNDEFINED(rdrand)
-UNDEFINED(rdseed)
 UNDEFINED(xgetbv)
 UNDEFINED(xsetbv)

@@ -304,6 +304,7 @@ static int create_cpu(struct pc *pc)
         .triple_fault = triple_fault,
         .apic_base = apic_base_changed,
         .opaque = pc,
+        .config = pc->options->cpu.model ? &pc->options->cpu : NULL,
     };
 
     pc->cpu = cpu_create(&board);
