@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include "cpu/avx.h"
 #include "host/log.h"
 
 #define DEFAULT_CACHE_BYTES MIB(64)
@@ -37,11 +38,15 @@ static void set_gates(struct bt *bt)
     struct bt_hot *hot = hot_of(bt->cpu);
     bool may_fp = !(cpu->paging.cr0 & (CR0_TS | CR0_EM));
     bool may_sse = may_fp && (cpu->paging.cr4 & CR4_OSFXSR);
+    /* where AVX may run and SSE may not, the interpreter runs it */
+    bool may_avx = may_sse && (cpu->paging.cr4 & CR4_OSXSAVE) && (cpu->xcr0 & XCR0_AVX) && bt->has_avx;
 
     hot->fp_gate = (uint64_t)(uintptr_t)(may_fp ? bt->gate_load : bt->gate_block);
     hot->sse_gate = (uint64_t)(uintptr_t)(may_sse ? bt->gate_load : bt->gate_block);
+    hot->avx_gate = (uint64_t)(uintptr_t)(may_avx ? bt->gate_load_avx : bt->gate_block);
     hot->fp_gate_loaded = (uint64_t)(uintptr_t)bt->gate_ok;
     hot->sse_gate_loaded = (uint64_t)(uintptr_t)(may_sse ? bt->gate_ok : bt->gate_block);
+    hot->avx_gate_loaded = (uint64_t)(uintptr_t)(may_avx ? bt->gate_load_upper : bt->gate_block);
 }
 
 static enum exit_reason enter(struct bt *bt, const uint8_t *host_pc)
@@ -543,6 +548,7 @@ struct bt *bt_create(struct cpu *cpu, const struct bt_options *opt, const char *
     bt->has_fsgsbase = (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE) != 0;
     __builtin_cpu_init();
     bt->has_bmi2 = __builtin_cpu_supports("bmi2");
+    bt->has_avx = __builtin_cpu_supports("avx");
     bt->n_frames = guestmem_size(cpu->board.guestmem) >> 12;
     bt->hash = calloc(1u << BLOCK_HASH_BITS, sizeof(*bt->hash));
     bt->frame_kills = calloc(bt->n_frames + 1, 1);

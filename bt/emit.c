@@ -57,6 +57,22 @@ static unsigned encode_mem(uint8_t *b, unsigned reg, const struct hmem *m)
     return n + disp_len;
 }
 
+/* C5h if it can say it, else C4h.  rex: its bits R X B. */
+static unsigned encode_vex(uint8_t *b, const struct hinsn *h, unsigned rex)
+{
+    unsigned last = (unsigned)h->vex_w << 7 | (~h->vvvv & 15u) << 3 | (unsigned)h->vex_l << 2 | h->vex_pp;
+
+    if (h->vex_map == 1 && !h->vex_w && !(rex & 3)) {
+        b[0] = 0xc5;
+        b[1] = (uint8_t)((rex & 4 ? 0 : 0x80) | last);
+        return 2;
+    }
+    b[0] = 0xc4;
+    b[1] = (uint8_t)((~rex & 7) << 5 | h->vex_map);
+    b[2] = (uint8_t)last;
+    return 3;
+}
+
 void emit_insn(struct emit *e, const struct hinsn *h)
 {
     uint8_t b[40];
@@ -81,7 +97,9 @@ void emit_insn(struct emit *e, const struct hinsn *h)
         rex |= 0x44;
     if (h->force_rex)
         rex |= 0x40;
-    if (rex)
+    if (h->vex_map)
+        n += encode_vex(b + n, h, rex);
+    else if (rex)
         b[n++] = rex;
     memcpy(b + n, h->op, h->n_op);
     n += h->n_op;

@@ -45,6 +45,8 @@ struct hinsn {
     struct hmem mem;
     uint64_t imm;
     uint8_t imm_len;
+    /* VEX in place of legacy[], escape bytes and REX: op is the opcode alone.  vex_map 0: no VEX. */
+    uint8_t vex_map, vex_pp, vex_l, vex_w, vvvv;
 };
 
 static inline const uint8_t *emit_here(const struct emit *e) /* executable address of the next byte */

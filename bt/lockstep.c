@@ -9,18 +9,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "cpu/hostfp.h"
 #include "cpu/ops.h"
 #include "host/log.h"
 
 #define MAX_STEPS (BLOCK_MAX_INSNS + 1)
-#define FXSAVE_BYTES 512
 #define MAX_REP_ROUNDS (1u << 24)
 
 struct regs {
     uint64_t gpr[8];
     uint64_t rip;
     uint32_t eflags;
-    uint8_t fpu[FXSAVE_BYTES];
+    uint8_t fpu[XSAVE_SIZE];
 };
 
 struct journal_entry {
@@ -76,7 +76,7 @@ static void copy_cpu(struct cpu *to, const struct cpu *from)
         size_t from, to;
     } part[] = {{0, offsetof(struct cpu, poll)},
                 {offsetof(struct cpu, poll_word), offsetof(struct cpu, exit_request)},
-                {offsetof(struct cpu, sysenter_cs), offsetof(struct cpu, fpu) + FXSAVE_BYTES}};
+                {offsetof(struct cpu, sysenter_cs), offsetof(struct cpu, fpu) + XSAVE_SIZE}};
 
     for (size_t i = 0; i < ARRAY_SIZE(part); i++)
         memcpy((char *)to + part[i].from, (const char *)from + part[i].from, part[i].to - part[i].from);
@@ -167,7 +167,7 @@ static bool fpu_differs(const uint8_t *a, const uint8_t *b)
     for (unsigned i = 0; i < 8; i++)
         if (memcmp(a + 32 + 16 * i, b + 32 + 16 * i, 10) != 0)
             return true;
-    return memcmp(a + 160, b + 160, 128) != 0;
+    return memcmp(a + FX_XMM, b + FX_XMM, 128) != 0 || memcmp(a + FX_YMM, b + FX_YMM, 128) != 0;
 }
 
 static void print_regs(const char *who, const struct regs *r)
@@ -182,9 +182,10 @@ static void print_fpu(const char *who, const uint8_t *f)
     fprintf(stderr, "%-11s fcw %04x fsw %04x ftw %02x mxcsr %08x\n", who, (unsigned)load_le(f, 2), (unsigned)load_le(f + 2, 2), f[4],
             (unsigned)load_le(f + 24, 4));
     for (unsigned i = 0; i < 8; i++)
-        fprintf(stderr, "   st%u %04x%016llx  xmm%u %016llx%016llx\n", i, (unsigned)load_le(f + 40 + 16 * i, 2),
-                (unsigned long long)load_le(f + 32 + 16 * i, 8), i, (unsigned long long)load_le(f + 168 + 16 * i, 8),
-                (unsigned long long)load_le(f + 160 + 16 * i, 8));
+        fprintf(stderr, "   st%u %04x%016llx  ymm%u %016llx%016llx %016llx%016llx\n", i,
+                (unsigned)load_le(f + FX_ST + 8 + 16 * i, 2), (unsigned long long)load_le(f + FX_ST + 16 * i, 8), i,
+                (unsigned long long)load_le(f + FX_YMM + 8 + 16 * i, 8), (unsigned long long)load_le(f + FX_YMM + 16 * i, 8),
+                (unsigned long long)load_le(f + FX_XMM + 8 + 16 * i, 8), (unsigned long long)load_le(f + FX_XMM + 16 * i, 8));
 }
 
 _Noreturn static void report(struct lockstep *ls, const struct block *b, unsigned n, const struct regs *got, const char *what)

@@ -43,9 +43,9 @@ struct bt_hot {
     uint64_t jump_table;
     uint64_t icount;
     uint64_t resume;
-    uint64_t fp_gate, sse_gate;     /* called before the first FP instruction of a block */
-    uint64_t fp_gate_loaded, sse_gate_loaded; /* what they become once the FP state is in the host's registers */
-    uint64_t fp_loaded;
+    uint64_t fp_gate, sse_gate, avx_gate; /* called before the first FP instruction of a block */
+    uint64_t fp_gate_loaded, sse_gate_loaded, avx_gate_loaded; /* what they become once the FP state is in the host's registers */
+    uint64_t fp_loaded;                   /* 0, 1: x87 and XMM, 2: the upper halves of YMM too */
     uint64_t mxcsr_default;
 };
 _Static_assert(sizeof(struct bt_hot) <= sizeof(((struct cpu *)0)->bt_words), "bt_words too small");
@@ -84,7 +84,7 @@ struct recover {
     uint8_t fix;
 };
 
-enum gate { GATE_NONE, GATE_X87, GATE_SSE }; /* each includes those before it */
+enum gate { GATE_NONE, GATE_X87, GATE_SSE, GATE_AVX }; /* each includes those before it */
 
 struct block {
     /* key */
@@ -133,7 +133,7 @@ struct bt {
     /* stubs, executable addresses */
     int (*enter)(struct cpu *cpu, const void *host_pc);
     const uint8_t *stub_exit, *stub_signal, *stub_miss, *stub_lookup, *stub_chain, *stub_callout, *stub_indirect,
-        *stub_indirect_end, *stub_underflow, *gate_ok, *gate_load, *gate_block;
+        *stub_indirect_end, *stub_underflow, *gate_ok, *gate_load, *gate_load_avx, *gate_load_upper, *gate_block;
 
     uint8_t *return_stack;
     int table_fd; /* memfd template of a jump table */
@@ -152,7 +152,7 @@ struct bt {
     unsigned n_ctx;
     struct ctx *ctx;        /* current, or NULL when stale */
     uint64_t gs_base;       /* value in the GS base register */
-    bool has_fsgsbase, has_bmi2;
+    bool has_fsgsbase, has_bmi2, has_avx;
 
     struct site sites[1 << SITE_HASH_BITS];
     const struct block *fault_block; /* of the last EXIT_FAULT, and its instruction */

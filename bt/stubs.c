@@ -3,6 +3,7 @@
 #include "bt/priv.h"
 
 #include <stddef.h>
+#include "cpu/hostfp.h"
 
 static const int callee_saved[] = {H_RBX, H_RBP, H_R12, H_R13, H_R14, H_R15};
 
@@ -65,11 +66,23 @@ static void gen_enter(struct bt *bt, struct emit *e)
     emit_insn(e, &jmp);
 }
 
+/* Upper halves of the guest's eight YMM registers: vinsertf128 / vextractf128 ymm, ymm/mem, [cpu->fpu + FX_YMM + 16 n], 1. */
+static void move_upper_halves(struct emit *e, bool is_load)
+{
+    for (unsigned r = 0; r < 8; r++) {
+        struct hinsn h = {.op = {is_load ? 0x18 : 0x19}, .n_op = 1, .has_modrm = true, .is_mem = true, .reg = (uint8_t)r,
+                          .mem = HMEM(R_CPU, offsetof(struct cpu, fpu) + FX_YMM + 16 * r), .imm = 1, .imm_len = 1,
+                          .vex_map = MAP_0F3A, .vex_pp = 1, .vex_l = 1, .vvvv = is_load ? (uint8_t)r : 0};
+
+        emit_insn(e, &h);
+    }
+}
+
 /* Common exit: R10 = reason.  From a signal the registers are saved already (stub_signal). */
 static void gen_exit(struct bt *bt, struct emit *e)
 {
-    static const uint8_t fninit[] = {0xdb, 0xe3};
-    uint8_t *skip;
+    static const uint8_t fninit[] = {0xdb, 0xe3}, vzeroupper[] = {0xc5, 0xf8, 0x77};
+    uint8_t *skip, *skip_upper;
 
     bt->stub_exit = emit_here(e);
     for (unsigned g = 0; g < 8; g++)
@@ -86,7 +99,16 @@ static void gen_exit(struct bt *bt, struct emit *e)
     bt->stub_signal = emit_here(e);
     emit_u8(e, 0xfc); /* cld */
     emit_load(e, H_RCX, HOT(fp_loaded), 4);
-    skip = emit_short(e, CC_JECXZ);
+    struct hinsn test = {.op = {0x85}, .n_op = 1, .has_modrm = true, .reg = H_RCX, .rm = H_RCX};
+    emit_insn(e, &test); /* flags are free here */
+    skip = emit_near(e, 4); /* jz */
+    if (bt->has_avx) {
+        emit_lea32(e, H_RCX, HMEM(H_RCX, -1));
+        skip_upper = emit_short(e, CC_JECXZ);
+        move_upper_halves(e, false);
+        emit_bytes(e, vzeroupper, sizeof(vzeroupper)); /* for C code's SSE instructions */
+        emit_patch8(e, skip_upper);
+    }
     struct hinsn fxsave = {.rex_w = true, .op = {0x0f, 0xae}, .n_op = 2, .has_modrm = true, .is_mem = true, .reg = 0,
                            .mem = CPU_FIELD(fpu)};
     emit_insn(e, &fxsave);
@@ -99,7 +121,7 @@ static void gen_exit(struct bt *bt, struct emit *e)
                             .mem = HOT(mxcsr_default)};
     emit_insn(e, &ldmxcsr);
     emit_store_imm(e, HOT(fp_loaded), 0, 8);
-    emit_patch8(e, skip);
+    emit_patch32(e, skip);
     emit_load(e, H_RSP, HOT(host_rsp), 8);
     emit_mov_rr32(e, H_RAX, H_R10);
     for (int i = 5; i >= 0; i--)
@@ -141,7 +163,21 @@ static void gen_gates(struct bt *bt, struct emit *e)
     emit_store(e, HOT(fp_gate), H_R8, 8);
     emit_load(e, H_R8, HOT(sse_gate_loaded), 8);
     emit_store(e, HOT(sse_gate), H_R8, 8);
+    emit_load(e, H_R8, HOT(avx_gate_loaded), 8);
+    emit_store(e, HOT(avx_gate), H_R8, 8);
     emit_ret(e);
+    if (bt->has_avx) {
+        bt->gate_load_avx = emit_here(e); /* open only where the others are; goes on into the next */
+        emit_insn(e, &fxrstor);
+        bt->gate_load_upper = emit_here(e);
+        move_upper_halves(e, true);
+        emit_store_imm(e, HOT(fp_loaded), 2, 8);
+        emit_load(e, H_R8, HOT(fp_gate_loaded), 8);
+        emit_store(e, HOT(fp_gate), H_R8, 8);
+        emit_store(e, HOT(sse_gate), H_R8, 8);
+        emit_store(e, HOT(avx_gate), H_R8, 8);
+        emit_ret(e);
+    }
     bt->gate_block = gen_site(bt, e, EXIT_GATE);
 }
 

@@ -36,6 +36,8 @@ static enum gate gate_of(const struct insn *in)
 {
     if (in->desc->iclass != INNOCUOUS)
         return GATE_NONE;
+    if (in->desc->attr & ATTR_AVX)
+        return GATE_AVX;
     return in->desc->attr & ATTR_SSE ? GATE_SSE : in->desc->attr & (ATTR_X87 | ATTR_MMX) ? GATE_X87 : GATE_NONE;
 }
 
@@ -43,7 +45,7 @@ static void emit_gate(struct xlat *x, enum gate gate)
 {
     if (x->gated >= gate)
         return;
-    emit_call_mem(x->e, gate == GATE_SSE ? HOT(sse_gate) : HOT(fp_gate));
+    emit_call_mem(x->e, gate == GATE_AVX ? HOT(avx_gate) : gate == GATE_SSE ? HOT(sse_gate) : HOT(fp_gate));
     x->gated = gate;
 }
 
@@ -115,6 +117,8 @@ static bool translate_innocuous(struct xlat *x, const struct insn *in)
         return xlat_nop(x, in);
     if (insn_is(in, op_fwait) && (x->bt->cpu->paging.cr0 & CR0_MP))
         return false; /* CR0.MP && CR0.TS: #NM; the gate tests TS only */
+    if (in->vex && (x->mode & (MODE_PE | MODE_VM)) != MODE_PE)
+        return false; /* #UD */
     emit_gate(x, gate_of(in));
     return xlat_copy(x, in);
 }

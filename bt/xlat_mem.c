@@ -2,6 +2,7 @@
  * window.  Everything inserted around it is flag-neutral. */
 #include "bt/xlat.h"
 
+#include "cpu/cpuid.h"
 #include "cpu/ops.h"
 
 static bool is_gpr_reg_kind(unsigned k)
@@ -114,10 +115,16 @@ bool xlat_mem(struct xlat *x, const struct insn *in, unsigned size, struct hmem 
     return xlat_seg_access(x, in->seg, ea32(in), size, m);
 }
 
-static void set_prefixes(const struct insn *in, struct hinsn *h)
+/* F3 BC and F3 BD: without the feature the prefix means nothing. */
+static bool is_bit_count(const struct xlat *x, const struct insn *in)
 {
-    bool is_mandatory = is_fp_like(in) || insn_is(in, op_popcnt) || insn_is(in, op_lzcnt) || insn_is(in, op_tzcnt) ||
-                        insn_is(in, op_crc32) || (insn_is(in, op_nop) && in->map == MAP_1B);
+    return (insn_is(in, op_lzcnt) && cpu_has_feature(x->bt->cpu, FEAT_LZCNT)) ||
+           (insn_is(in, op_tzcnt) && cpu_has_feature(x->bt->cpu, FEAT_BMI1));
+}
+
+static void set_prefixes(const struct xlat *x, const struct insn *in, struct hinsn *h)
+{
+    bool is_mandatory = is_fp_like(in) || insn_is(in, op_popcnt) || is_bit_count(x, in) || insn_is(in, op_crc32) || (insn_is(in, op_nop) && in->map == MAP_1B);
 
     if (is_fp_like(in)) {
         if (in->has_opsize_prefix)
@@ -129,6 +136,16 @@ static void set_prefixes(const struct insn *in, struct hinsn *h)
         h->legacy[h->n_legacy++] = in->rep;
     if (in->has_lock)
         h->legacy[h->n_legacy++] = 0xf0;
+}
+
+static void set_vex(const struct insn *in, struct hinsn *h)
+{
+    h->op[h->n_op++] = in->opcode;
+    h->vex_map = in->map;
+    h->vex_pp = in->vex_pp;
+    h->vex_l = in->vex_l;
+    h->vex_w = (uint8_t)insn_vex_w(in);
+    h->vvvv = in->vvvv;
 }
 
 static void set_opcode(const struct insn *in, struct hinsn *h)
@@ -163,8 +180,12 @@ bool xlat_copy(struct xlat *x, const struct insn *in)
 
     if (in->map == MAP_1B && in->opcode >= 0x40 && in->opcode <= 0x4f)
         return copy_inc_dec(x, in);
-    set_prefixes(in, &h);
-    set_opcode(in, &h);
+    if (in->vex) {
+        set_vex(in, &h);
+    } else {
+        set_prefixes(x, in, &h);
+        set_opcode(in, &h);
+    }
     opcode = h.op[h.n_op - 1];
     if (in->map == MAP_1B && opcode == 0x82)
         h.op[h.n_op - 1] = 0x80; /* the alias does not exist in 64-bit mode */
@@ -185,6 +206,8 @@ bool xlat_copy(struct xlat *x, const struct insn *in)
                 h.rm = R_SP;
                 needs_rex = true;
             }
+        } else if (k[i] == By) {
+            h.vvvv = (uint8_t)host_reg(in->vvvv);
         } else if (k[i] == Zb) {
             has_high_byte |= (opcode & 7) >= 4;
         } else if (k[i] == Zv && (opcode & 7) == REG_SP) {

@@ -7,12 +7,15 @@
 #include "cpu/cpuid.h"
 
 #include <string.h>
+#include "cpu/avx.h"
+#include "cpu/hostfp.h"
 
 #define LEAF_HYPERVISOR  0x40000000u
 #define LEAF_EXT         0x80000000u
 #define LINEAR_BITS      32u
 #define APIC_BASE_EN     (1u << 11) /* IA32_APIC_BASE */
 #define EDX_APIC         (1u << 9)
+#define ECX_OSXSAVE      (1u << 27)
 
 /* Features added to a model bring their leaves. */
 static uint32_t leaf_max(const struct cpu *cpu)
@@ -61,6 +64,20 @@ static struct cpuid_leaf brand_leaf(unsigned part)
     return (struct cpuid_leaf){text4(s), text4(s + 4), text4(s + 8), text4(s + 12)};
 }
 
+/* Leaf Dh: state components and where they lie in an XSAVE area.  Subleaf 0 EBX follows XCR0. */
+static struct cpuid_leaf xsave_leaf(const struct cpu *cpu, uint32_t subleaf)
+{
+    uint64_t supported = xcr0_supported(cpu);
+
+    if (!cpu_has_feature(cpu, FEAT_XSAVE))
+        return (struct cpuid_leaf){0};
+    if (subleaf == 0)
+        return (struct cpuid_leaf){(uint32_t)supported, xsave_area_size(cpu->xcr0), xsave_area_size(supported), 0};
+    if (subleaf == 2 && (supported & XCR0_AVX))
+        return (struct cpuid_leaf){.eax = XSAVE_SIZE - FX_YMM, .ebx = FX_YMM};
+    return (struct cpuid_leaf){0};
+}
+
 /* What is not a feature's bit. */
 static struct cpuid_leaf base_leaf(const struct cpu *cpu, uint32_t leaf, uint32_t subleaf)
 {
@@ -76,6 +93,8 @@ static struct cpuid_leaf base_leaf(const struct cpu *cpu, uint32_t leaf, uint32_
         return (struct cpuid_leaf){model->cache_leaf[0], model->cache_leaf[1], model->cache_leaf[2], model->cache_leaf[3]};
     case 4:
         return cache_leaf(subleaf);
+    case 0xd:
+        return xsave_leaf(cpu, subleaf);
     case 0x15: /* TSC = crystal * EBX / EAX */
         return (struct cpuid_leaf){1, CLOCK_TSC_HZ / CLOCK_BUS_HZ, CLOCK_BUS_HZ, 0};
     case 0x16: /* MHz: base, highest, bus */
@@ -115,5 +134,7 @@ struct cpuid_leaf cpuid_query(const struct cpu *cpu, uint32_t leaf, uint32_t sub
     features_cpuid(&cpu->config.features, leaf, subleaf, bits);
     if (leaf == 1 && !(cpu->apic_base & APIC_BASE_EN)) /* switched off, it is not there */
         bits[3] &= ~EDX_APIC;
+    if (leaf == 1 && (cpu->paging.cr4 & CR4_OSXSAVE))
+        bits[2] |= ECX_OSXSAVE;
     return (struct cpuid_leaf){l.eax | bits[0], l.ebx | bits[1], l.ecx | bits[2], l.edx | bits[3]};
 }

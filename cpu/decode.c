@@ -457,6 +457,15 @@ enum decode_result insn_decode(struct insn *in, const uint8_t *bytes, unsigned a
     return DECODE_OK;
 }
 
+unsigned insn_vex_w(const struct insn *in)
+{
+    const uint8_t *kinds = in->desc->operands;
+
+    if (in->code_size != 8 && (memchr(kinds, Ey, 4) || memchr(kinds, Gy, 4) || memchr(kinds, By, 4)))
+        return 0;
+    return in->vex_w;
+}
+
 unsigned insn_mem_size(const struct insn *in)
 {
     const struct insn_desc *d = in->desc;

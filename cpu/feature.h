@@ -58,24 +58,24 @@ enum feature_support { SUPPORT_FIXED, SUPPORT_ALWAYS, SUPPORT_HOST, SUPPORT_NEVE
     X(MOVBE,     "movbe",     WORD_1_ECX,  22, SUPPORT_HOST,   NONE,   NONE) \
     X(POPCNT,    "popcnt",    WORD_1_ECX,  23, SUPPORT_HOST,   NONE,   NONE) \
     X(AES,       "aes",       WORD_1_ECX,  25, SUPPORT_HOST,   SSE2,   NONE) \
-    X(XSAVE,     "xsave",     WORD_1_ECX,  26, SUPPORT_NEVER,  FXSR,   NONE) \
-    X(AVX,       "avx",       WORD_1_ECX,  28, SUPPORT_NEVER,  XSAVE,  SSE42) \
-    X(FMA,       "fma",       WORD_1_ECX,  12, SUPPORT_NEVER,  AVX,    NONE) \
-    X(F16C,      "f16c",      WORD_1_ECX,  29, SUPPORT_NEVER,  AVX,    NONE) \
+    X(XSAVE,     "xsave",     WORD_1_ECX,  26, SUPPORT_HOST,   FXSR,   NONE) \
+    X(AVX,       "avx",       WORD_1_ECX,  28, SUPPORT_HOST,   XSAVE,  SSE42) \
+    X(FMA,       "fma",       WORD_1_ECX,  12, SUPPORT_HOST,   AVX,    NONE) \
+    X(F16C,      "f16c",      WORD_1_ECX,  29, SUPPORT_HOST,   AVX,    NONE) \
     X(RDRAND,    "rdrand",    WORD_1_ECX,  30, SUPPORT_HOST,   NONE,   NONE) \
     X(HYPERVISOR,"hypervisor",WORD_1_ECX,  31, SUPPORT_ALWAYS, NONE,   NONE) \
     X(ARAT,      "arat",      WORD_6_EAX,  2,  SUPPORT_ALWAYS, APIC,   NONE) \
     X(TSC_ADJUST,"tsc_adjust",WORD_7_EBX,  1,  SUPPORT_ALWAYS, TSC,    MSR)  \
-    X(BMI1,      "bmi1",      WORD_7_EBX,  3,  SUPPORT_NEVER,  NONE,   NONE) \
-    X(AVX2,      "avx2",      WORD_7_EBX,  5,  SUPPORT_NEVER,  AVX,    NONE) \
-    X(BMI2,      "bmi2",      WORD_7_EBX,  8,  SUPPORT_NEVER,  BMI1,   NONE) \
+    X(BMI1,      "bmi1",      WORD_7_EBX,  3,  SUPPORT_HOST,   NONE,   NONE) \
+    X(AVX2,      "avx2",      WORD_7_EBX,  5,  SUPPORT_HOST,   AVX,    NONE) \
+    X(BMI2,      "bmi2",      WORD_7_EBX,  8,  SUPPORT_HOST,   BMI1,   NONE) \
     X(RDSEED,    "rdseed",    WORD_7_EBX,  18, SUPPORT_HOST,   NONE,   NONE) \
     X(ADX,       "adx",       WORD_7_EBX,  19, SUPPORT_NEVER,  NONE,   NONE) \
     X(SHA,       "sha_ni",    WORD_7_EBX,  29, SUPPORT_NEVER,  SSE2,   NONE) \
     X(SPEC_CTRL, "spec_ctrl", WORD_7_EDX,  26, SUPPORT_ALWAYS, MSR,    NONE) \
     X(ARCH_CAPS, "arch_capabilities", WORD_7_EDX, 29, SUPPORT_ALWAYS, MSR, NONE) \
-    X(XSAVEOPT,  "xsaveopt",  WORD_D1_EAX, 0,  SUPPORT_NEVER,  XSAVE,  NONE) \
-    X(LZCNT,     "abm",       WORD_8_1_ECX,  5,  SUPPORT_NEVER,  NONE,   NONE) \
+    X(XSAVEOPT,  "xsaveopt",  WORD_D1_EAX, 0,  SUPPORT_HOST,   XSAVE,  NONE) \
+    X(LZCNT,     "abm",       WORD_8_1_ECX,  5,  SUPPORT_HOST,   NONE,   NONE) \
     X(SYSCALL,   "syscall",   WORD_8_1_EDX,  11, SUPPORT_NEVER,  NONE,   NONE) \
     X(NX,        "nx",        WORD_8_1_EDX,  20, SUPPORT_ALWAYS, PAE,    MSR)  \
     X(RDTSCP,    "rdtscp",    WORD_8_1_EDX,  27, SUPPORT_NEVER,  TSC,    NONE) \

@@ -37,7 +37,7 @@ struct hostfp_frame {
 _Static_assert(offsetof(struct hostfp_frame, to) == 8 && offsetof(struct hostfp_frame, stub) == 16 &&
                    offsetof(struct hostfp_frame, mem) == 24 && offsetof(struct hostfp_frame, regs.ax) == 32 &&
                    offsetof(struct hostfp_frame, regs.explicit_gpr) == 56 &&
-                   offsetof(struct hostfp_frame, regs.packed) == 64 &&
+                   offsetof(struct hostfp_frame, regs.packed) == 64 && offsetof(struct hostfp_frame, regs.has_ymm) == 68 &&
                    offsetof(struct hostfp_frame, host_mxcsr) == 72 && offsetof(struct hostfp_frame, host_fcw) == 76,
                "hostfp_enter.S knows these offsets");
 
@@ -98,6 +98,15 @@ static void put(struct encoder *e, unsigned byte)
     e->len++;
 }
 
+/* C4h: R X B mmmmm, W vvvv L pp.  W is a size only where the guest's instruction could have it. */
+static void put_vex(struct encoder *e, const struct insn *in, unsigned reg, unsigned rm)
+{
+    put(e, 0xc4);
+    put(e, (reg & 8 ? 0 : 0x80) | 0x40 | (rm & 8 ? 0 : 0x20) | in->map);
+    put(e, insn_vex_w(in) << 7 | (~in->vvvv & 15u) << 3 | in->vex_l << 2 | in->vex_pp);
+    put(e, in->opcode);
+}
+
 /* Prefixes that choose the instruction, escape bytes, opcode. */
 static void put_opcode(struct encoder *e, const struct insn *in, unsigned rex)
 {
@@ -138,7 +147,10 @@ hostfp_code_t hostfp_encode(const struct insn *in, int *gpr)
         mod = 0;
         rm = HOST_MEM;
     }
-    put_opcode(&e, in, (in->rex & 8) | (reg & 8) >> 1 | (rm & 8) >> 3);
+    if (in->vex)
+        put_vex(&e, in, reg, rm);
+    else
+        put_opcode(&e, in, (in->rex & 8) | (reg & 8) >> 1 | (rm & 8) >> 3);
     if (in->has_modrm)
         put(&e, mod << 6 | (reg & 7) << 3 | (rm & 7));
     if (in->imm_len)

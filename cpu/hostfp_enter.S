@@ -12,6 +12,12 @@ hostfp_enter:
         fnstcw  76(%rbx)
         mov     0(%rbx), %rax           /* from */
         fxrstor64 (%rax)
+        cmpl    $0, 68(%rbx)            /* has_ymm */
+        je      1f
+        .irp    n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+        vinsertf128 $1, 576 + 16 * \n(%rax), %ymm\n, %ymm\n
+        .endr
+1:
         mov     64(%rbx), %eax          /* packed flags: AH as SAHF wants it, AL = OF */
         addb    $0x7f, %al
         sahf
@@ -30,6 +36,13 @@ hostfp_enter:
         mov     %eax, 64(%rbx)
         mov     8(%rbx), %rax           /* to */
         fxsave64 (%rax)
+        cmpl    $0, 68(%rbx)
+        je      1f
+        .irp    n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+        vextractf128 $1, %ymm\n, 576 + 16 * \n(%rax)
+        .endr
+        vzeroupper
+1:
         fninit
         fldcw   76(%rbx)
         ldmxcsr 72(%rbx)

@@ -131,6 +131,9 @@ static inline bool insn_is(const struct insn *in, insn_fn *fn)
     return in->desc->exec == fn;
 }
 
+/* VEX.W for the host: outside 64-bit mode it does not make a general register operand longer. */
+unsigned insn_vex_w(const struct insn *in);
+
 /* Text of guest or host code through Capstone (cpu/disasm.c): "lock xadd dword ptr [eax], ecx".  code_size as above.
  * Returns the length consumed, or 0 with "(bad)". */
 unsigned disasm(char *buf, unsigned size, const uint8_t *bytes, unsigned avail, uint64_t address, unsigned code_size);

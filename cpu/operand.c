@@ -10,6 +10,7 @@ enum place {
     AT_RM,     /* ModRM r/m: general register or memory */
     AT_REG,    /* ModRM reg: general register */
     AT_RM_REG, /* ModRM r/m, always a general register */
+    AT_VVVV,   /* VEX.vvvv: general register */
     AT_OPCODE, /* general register in opcode bits 2:0 */
     AT_AX,
     AT_CX,
@@ -57,6 +58,7 @@ static const struct kind kinds[OPERAND_COUNT] = {
 
     [Xb] = {AT_NONE, 1}, [Xv] = {AT_NONE, W_V}, [Xz] = {AT_NONE, W_Z},
     [Yb] = {AT_NONE, 1}, [Yv] = {AT_NONE, W_V}, [Yz] = {AT_NONE, W_Z}, [Fv] = {AT_NONE, W_V},
+    [By] = {AT_VVVV, W_Y},
 };
 /* clang-format on */
 
@@ -171,6 +173,8 @@ static inline int operand_register(const struct insn *in, unsigned place)
         return in->rm;
     case AT_REG:
         return in->reg;
+    case AT_VVVV:
+        return in->vvvv;
     case AT_OPCODE:
         return (in->opcode & 7) | (in->rex & 1) << 3;
     case AT_AX:

@@ -1,8 +1,9 @@
-/* x87, MMX and SSE instructions.  The arithmetic is done by the host (cpu/hostfp.h); here are the checks that come before
+/* x87, MMX, SSE and AVX instructions.  The arithmetic is done by the host (cpu/hostfp.h); here are the checks that come before
  * it, the movement of operands, and the exceptions.  SDM 1 chapters 8 to 12, 3A 2.5 and chapter 13.
  *
  * Instruction and data pointers (FIP, FDP, FOP, FCS, FDS) are always zero in what the guest sees: the host's would be
  * addresses of ours.  Processors with FDP_EXCPTN_ONLY and without FCS/FDS come close to that. */
+#include "cpu/avx.h"
 #include "cpu/flags.h"
 #include "cpu/hostfp.h"
 #include "cpu/operand.h"
@@ -102,7 +103,7 @@ static bool operand_out(struct cpu *cpu, const struct insn *in, uint64_t ea, uns
 
 /* --- running --- */
 
-static struct hostfp_regs regs_in(const struct cpu *cpu, int gpr)
+static struct hostfp_regs regs_in(const struct cpu *cpu, const struct insn *in, int gpr)
 {
     return (struct hostfp_regs){
         .ax = cpu->gpr[REG_AX],
@@ -110,6 +111,7 @@ static struct hostfp_regs regs_in(const struct cpu *cpu, int gpr)
         .dx = cpu->gpr[REG_DX],
         .explicit_gpr = gpr >= 0 ? cpu->gpr[gpr & 15] : 0,
         .packed = flags_pack(cpu->eflags),
+        .has_ymm = (in->desc->attr & ATTR_AVX) != 0,
     };
 }
 
@@ -163,7 +165,7 @@ bool op_x87(struct cpu *cpu, const struct insn *in)
     if (in->is_mem && !operand_in(cpu, in, ea, size, &buf))
         return false;
     code = hostfp_encode(in, &gpr);
-    regs = regs_in(cpu, gpr);
+    regs = regs_in(cpu, in, gpr);
     hostfp_run(cpu, code, cpu->fpu, cpu->fpu, &regs, buf.bytes);
     regs_out(cpu, gpr, &regs);
     update_ferr(cpu, was_pending);
@@ -306,31 +308,26 @@ bool op_fxsave(struct cpu *cpu, const struct insn *in)
     return mem_write_buf(cpu, in->seg, insn_ea(cpu, in), image, size);
 }
 
+void fp_load_legacy(struct cpu *cpu, uint8_t *image)
+{
+    bool was_pending = has_pending_error(cpu);
+
+    memcpy(cpu->fpu, image, FX_SIZE);
+    run_plain(cpu, CODE_NOTHING, cpu->fpu, NULL);
+    update_ferr(cpu, was_pending);
+}
+
 bool op_fxrstor(struct cpu *cpu, const struct insn *in)
 {
     uint8_t image[FX_SIZE] __attribute__((aligned(64)));
-    bool was_pending = has_pending_error(cpu);
 
     if (!image_linear(cpu, in, ACCESS_READ) || !mem_read_buf(cpu, in->seg, insn_ea(cpu, in), image, FX_SIZE))
         return false;
     if (load_le(image + FX_MXCSR, 4) & ~(uint64_t)MXCSR_VALID)
         return cpu_raise_error(cpu, VEC_GP, 0);
-    memcpy(cpu->fpu, image, image_size(in));
-    /* through the host's registers: reserved bits take the values they have on a processor */
-    run_plain(cpu, CODE_NOTHING, cpu->fpu, image);
-    update_ferr(cpu, was_pending);
+    memcpy(image + image_size(in), cpu->fpu + image_size(in), FX_SIZE - image_size(in));
+    fp_load_legacy(cpu, image);
     return true;
-}
-
-/* Not offered by CPUID. */
-bool op_xsave(struct cpu *cpu, const struct insn *in)
-{
-    return cpu_raise(cpu, VEC_UD);
-}
-
-bool op_xrstor(struct cpu *cpu, const struct insn *in)
-{
-    return cpu_raise(cpu, VEC_UD);
 }
 
 /* --- MMX and SSE --- */
@@ -340,6 +337,10 @@ static bool simd_may_start(struct cpu *cpu, const struct insn *in, bool *result)
 {
     uint32_t attr = in->desc->attr;
 
+    if (attr & ATTR_AVX) { /* CR0.EM and CR4.OSFXSR do not matter */
+        *result = avx_may_start(cpu);
+        return *result;
+    }
     if ((cpu->paging.cr0 & CR0_EM) || ((attr & ATTR_SSE) && !(cpu->paging.cr4 & CR4_OSFXSR))) {
         *result = cpu_raise(cpu, VEC_UD);
         return false;
@@ -373,18 +374,18 @@ static bool check_alignment(struct cpu *cpu, const struct insn *in, uint64_t ea,
 {
     gla_t gla;
 
-    if (size != 16 || may_be_misaligned(in))
+    if (in->desc->attr & ATTR_AVX ? !(in->desc->attr & ATTR_ALIGNED) : size != 16 || may_be_misaligned(in))
         return true;
     if (!mem_linear(cpu, in->seg, ea, size, in->desc->attr & ATTR_MEM_W ? ACCESS_WRITE : ACCESS_READ, &gla))
         return false;
-    return gla & 15 ? cpu_raise_error(cpu, VEC_GP, 0) : true;
+    return gla & (size - 1) ? cpu_raise_error(cpu, VEC_GP, 0) : true;
 }
 
 /* Run with all SIMD exceptions masked and no flags set, but MXCSR bits `extra`; returns the flags that came up. */
 static uint32_t run_masked(struct cpu *cpu, hostfp_code_t code, uint32_t extra, uint8_t *image, struct hostfp_regs *regs,
                            struct buffer *buf)
 {
-    memcpy(image, cpu->fpu, FX_SIZE);
+    memcpy(image, cpu->fpu, XSAVE_SIZE);
     store_le(image + FX_MXCSR, 4, ((mxcsr(cpu) | MXCSR_MASKS) & ~MXCSR_FLAGS) | extra);
     hostfp_run(cpu, code, image, image, regs, buf->bytes);
     return (uint32_t)load_le(image + FX_MXCSR, 4) & MXCSR_FLAGS;
@@ -409,7 +410,7 @@ static void take_top(struct cpu *cpu, const uint8_t *image)
  * flag, so a second run tells. */
 static bool run_unmasked(struct cpu *cpu, hostfp_code_t code, struct hostfp_regs *regs, struct buffer *buf)
 {
-    uint8_t image[FX_SIZE] __attribute__((aligned(64))), trial[FX_SIZE] __attribute__((aligned(64)));
+    uint8_t image[XSAVE_SIZE] __attribute__((aligned(64))), trial[XSAVE_SIZE] __attribute__((aligned(64)));
     uint32_t guest = mxcsr(cpu), unmasked = ~guest >> MXCSR_MASK_SHIFT & MXCSR_FLAGS, raised = 0;
     struct hostfp_regs trial_regs = *regs;
     struct buffer trial_buf = *buf;
@@ -424,7 +425,7 @@ static bool run_unmasked(struct cpu *cpu, hostfp_code_t code, struct hostfp_regs
         take_top(cpu, image);
         return cpu_raise(cpu, cpu->paging.cr4 & CR4_OSXMMEXCPT ? VEC_XM : VEC_UD);
     }
-    memcpy(cpu->fpu, image, FX_SIZE);
+    memcpy(cpu->fpu, image, XSAVE_SIZE);
     store_le(cpu->fpu + FX_MXCSR, 4, guest | raised);
     return true;
 }
@@ -461,7 +462,7 @@ bool op_sse(struct cpu *cpu, const struct insn *in)
     if (size && (!check_alignment(cpu, in, ea, size) || !operand_in(cpu, in, ea, size, &buf)))
         return false;
     code = hostfp_encode(in, &gpr);
-    regs = regs_in(cpu, gpr);
+    regs = regs_in(cpu, in, gpr);
     if ((mxcsr(cpu) & MXCSR_MASKS) == MXCSR_MASKS)
         hostfp_run(cpu, code, cpu->fpu, cpu->fpu, &regs, buf.bytes);
     else if (!run_unmasked(cpu, code, &regs, &buf))
@@ -477,7 +478,7 @@ bool op_maskmov(struct cpu *cpu, const struct insn *in)
     uint64_t ea = in->addrsize == 2 ? (uint16_t)cpu->gpr[REG_DI]
                                     : in->addrsize == 4 ? (uint32_t)cpu->gpr[REG_DI] : cpu->gpr[REG_DI];
     enum sreg seg = in->seg_override >= 0 ? (enum sreg)in->seg_override : SEG_DS;
-    unsigned size = in->desc->attr & ATTR_SSE ? 16 : 8;
+    unsigned size = in->desc->attr & (ATTR_SSE | ATTR_AVX) ? 16 : 8;
     uint8_t image[FX_SIZE] __attribute__((aligned(64)));
     struct buffer zeros = {0}, ones;
     struct hostfp_regs regs = {0};

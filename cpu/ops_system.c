@@ -169,7 +169,7 @@ bool cpu_write_cr4(struct cpu *cpu, uint64_t value)
 {
     uint64_t changed = value ^ cpu->paging.cr4;
 
-    if (value & ~(uint64_t)CR4_DEFINED)
+    if (value & ~(uint64_t)(CR4_DEFINED | (cpu_has_feature(cpu, FEAT_XSAVE) ? CR4_OSXSAVE : 0)))
         return cpu_raise_error(cpu, VEC_GP, 0);
     if ((cpu->paging.cr0 & CR0_PG) && (value & CR4_PAE) && (changed & CR4_PAGING) &&
         !load_pdptes(cpu, cpu->paging.cr3))
@@ -518,5 +518,3 @@ UNDEFINED(sysret)
 UNDEFINED(rsm)
 UNDEFINED(monitor)
 UNDEFINED(mwait)
-UNDEFINED(xgetbv)
-UNDEFINED(xsetbv)

@@ -213,9 +213,9 @@ const struct insn_desc optable_0f[256][PFX_COUNT] = {
     /* F3: processors without TZCNT and LZCNT execute BSF and BSR; the semantics functions ask CPUID.  INTERPRET
      * because a copy would do what the host's CPUID says. */
     [0xbc] = {{"bsf",   {Gv, Ev}, 0, F_ARITH, F_ARITH & ~F_ZF, INNOCUOUS, 0, 0, RD, 0, op_bsf}, {0},
-              {"tzcnt", {Gv, Ev}, 0, F_ARITH, F_OSAP, INTERPRET, 0, 0, RD, 0, op_tzcnt}},
+              {"tzcnt", {Gv, Ev}, 0, F_ARITH, F_OSAP, INNOCUOUS, 0, 0, RD, 0, op_tzcnt}},
     [0xbd] = {{"bsr",   {Gv, Ev}, 0, F_ARITH, F_ARITH & ~F_ZF, INNOCUOUS, 0, 0, RD, 0, op_bsr}, {0},
-              {"lzcnt", {Gv, Ev}, 0, F_ARITH, F_OSAP, INTERPRET, 0, 0, RD, 0, op_lzcnt}},
+              {"lzcnt", {Gv, Ev}, 0, F_ARITH, F_OSAP, INNOCUOUS, 0, 0, RD, 0, op_lzcnt}},
     [0xbe] = {{"movsx", {Gv, Eb}, 0, 0, 0, INNOCUOUS, 0, 0, RD, 0, op_movsx}},
     [0xbf] = {{"movsx", {Gv, Ew}, 0, 0, 0, INNOCUOUS, 0, 0, RD, 0, op_movsx}},
 

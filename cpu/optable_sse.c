@@ -139,7 +139,7 @@ const struct insn_desc optable_grp15_mem[8] = {
     XMM("stmxcsr", SSE, WR | MEM, Md),
     IMAGE("xsave",    M, 576, RW, FEAT_XSAVE, op_xsave),
     IMAGE("xrstor",   M, 576, RD, FEAT_XSAVE, op_xrstor),
-    IMAGE("xsaveopt", M, 576, RW, FEAT_XSAVE, op_xsave),
+    IMAGE("xsaveopt", M, 576, RW, FEAT_XSAVEOPT, op_xsave),
     /* Shortcut: faults of the address are ignored. */
     {"clflush", {Mb}, 0, 0, 0, INNOCUOUS, 0, 0, MEM | HINT | ATTR_NP, FEAT_CLFSH, op_nop},
 };

@@ -29,11 +29,11 @@ enum { W0 = 1, W1 = 2, WIG = 3 };
 #define INT3(name) INT(name, Vx, Hx, Wx)
 #define AVX_66(l, w, name, ...) VEX(66, l, w, name, AVX, RD, 0, __VA_ARGS__)
 #define AVX2_66(l, w, name, ...) VEX(66, l, w, name, AVX2, RD, 0, __VA_ARGS__)
-#define SHIFT(digit, name)                                                                                          \
+#define SHIFT(n, name)                                                                                              \
     {.desc = {name, {Hx, Udq, Ib}, 0, 0, 0, INNOCUOUS, 0, 0, ATTR_AVX | REG, FEAT_AVX, op_sse},                      \
-     .pp = PFX_66, .l = L0, .w = WIG, .digit = 1 + (digit)},                                                        \
+     .pp = PFX_66, .l = L0, .w = WIG, .digit = 1 + (n)},                                                        \
     {.desc = {name, {Hx, Udq, Ib}, 0, 0, 0, INNOCUOUS, 0, 0, ATTR_AVX | REG, FEAT_AVX2, op_sse},                     \
-     .pp = PFX_66, .l = L1, .w = WIG, .digit = 1 + (digit)}
+     .pp = PFX_66, .l = L1, .w = WIG, .digit = 1 + (n)}
 /* Sign and zero extension: memory of 1/2, 1/4 or 1/8 of the vector. */
 #define EXTEND(name, bytes)                                                                                         \
     VEX(66, L0, WIG, name, AVX, RD, bytes, Vx, Wx), VEX(66, L1, WIG, name, AVX2, RD, 2 * (bytes), Vx, Wx)

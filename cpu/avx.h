@@ -1,0 +1,24 @@
+/* AVX state: which parts of cpu->fpu there are, and when its instructions may run.  SDM 1 chapters 13 and 14. */
+#ifndef CPU_AVX_H
+#define CPU_AVX_H
+
+#include "cpu/cpu.h"
+
+/* XCR0: state components; x87 is always set. */
+#define XCR0_X87 1u
+#define XCR0_SSE 2u
+#define XCR0_AVX 4u
+#define XCR0_AVX_STATE (XCR0_SSE | XCR0_AVX)
+
+/* #UD outside protected mode or where the system has not enabled AVX, then #NM. */
+NODISCARD bool avx_may_start(struct cpu *cpu);
+
+/* The legacy part of cpu->fpu becomes `image`, as FXRSTOR loads it: reserved bits take the values they have on a
+ * processor.  64-byte aligned. */
+void fp_load_legacy(struct cpu *cpu, uint8_t *image);
+
+/* What XCR0 may have, and the size of an XSAVE area for components. */
+uint64_t xcr0_supported(const struct cpu *cpu);
+unsigned xsave_area_size(uint64_t components);
+
+#endif
