@@ -172,14 +172,19 @@ static const struct insn_desc *vex_row(struct insn *in, const struct cursor *c)
 {
     const struct vex_row *row = in->map ? optable_vex[in->map - MAP_0F][in->opcode] : NULL;
     uint8_t modrm = c->pos < c->end ? c->bytes[c->pos] : 0;
+    unsigned w = in->vex_w ? (in->code_size == 8 ? 6 : 2) : 1;
 
     for (; row && row->l; row++) {
-        if (row->pp == in->vex_pp && (row->l & 1 << in->vex_l) && (row->w & 1 << in->vex_w) &&
+        if (row->pp == in->vex_pp && (row->l & 1 << in->vex_l) && (row->w & w) &&
             (!row->digit || row->digit == 1 + (modrm >> 3 & 7)) &&
             !(row->desc.attr & (modrm < 0xc0 ? ATTR_REG_ONLY : ATTR_MEM_ONLY)))
-            return in->vvvv && !uses_vvvv(&row->desc) ? &optable_ud : &row->desc;
+            break;
     }
-    return &optable_ud;
+    if (!row || !row->l || (in->vvvv && !uses_vvvv(&row->desc)))
+        return &optable_ud;
+    if (in->code_size != 8)
+        in->vvvv &= 7;
+    return &row->desc;
 }
 
 /* Sets desc to the row for map and opcode, with prefixes and, in groups, the ModRM byte: peeked at, has_modrm set.
@@ -189,15 +194,16 @@ static bool find_row(struct insn *in, const struct cursor *c)
     const struct insn_desc *slot;
     bool is_fallback = false; /* prefixed, but there is no column for that */
 
+    if (in->vex) {
+        in->desc = vex_row(in, c);
+        return in->has_opsize_prefix || in->rep || in->has_lock || in->has_rex;
+    }
     if (in->map == MAP_1B) {
         slot = &optable_1b[in->opcode];
         if (in->code_size == 8 && in->opcode == 0x63)
             slot = &optable_movsxd;
         if (in->opcode == 0x90 && (in->rex & 1))
             slot = &optable_xchg_r8;
-    } else if (in->vex) {
-        in->desc = vex_row(in, c);
-        return in->has_opsize_prefix || in->rep || in->has_lock || in->has_rex;
     } else {
         const struct insn_desc *columns = in->map == MAP_0F     ? optable_0f[in->opcode]
                                           : in->map == MAP_0F38 ? optable_0f38[in->opcode]
@@ -392,7 +398,8 @@ static bool is_vex(const struct insn *in, const struct cursor *c)
            (in->code_size == 8 || (c->pos < c->end && c->bytes[c->pos] >= 0xc0));
 }
 
-/* Outside 64-bit mode there are eight registers: R and X are 1 (or it is no VEX), B and the top of vvvv do not count. */
+/* Outside 64-bit mode there are eight registers: R and X are 1 (or it is no VEX), B and the top of vvvv do not count
+ * (but vvvv must be 1111b where it is not used, as processors have it). */
 static void decode_vex(struct insn *in, struct cursor *c)
 {
     unsigned first = (unsigned)take(c, 1), last = first, rxb = ~first >> 7 << 2 & 4;
@@ -411,8 +418,6 @@ static void decode_vex(struct insn *in, struct cursor *c)
     in->vvvv = ~last >> 3 & 15;
     if (in->code_size == 8)
         in->rex = (uint8_t)(0x40 | in->vex_w << 3 | rxb);
-    else
-        in->vvvv &= 7;
     in->opcode = (uint8_t)take(c, 1);
 }
 

@@ -45,7 +45,7 @@ extern const struct insn_desc optable_ud, optable_movsxd, optable_xchg_r8;
 struct vex_row {
     struct insn_desc desc;
     uint8_t pp;    /* enum opprefix */
-    uint8_t l, w;  /* values allowed: bit 0 for 0, bit 1 for 1 */
+    uint8_t l, w;  /* values allowed: bit 0 for 0, bit 1 for 1; w bit 2: 1 in 64-bit mode */
     uint8_t digit; /* 1 + ModRM.reg, or 0: any */
 };
 #define VEX_MAPS 3

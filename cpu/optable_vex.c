@@ -6,7 +6,7 @@
 #include "cpu/optable.h"
 
 enum { L0 = 1, L1 = 2, LIG = 3 };
-enum { W0 = 1, W1 = 2, WIG = 3 };
+enum { W0 = 1, W1 = 2, WIG = 3, W64 = 5 /* W1 in 64-bit mode only */ };
 
 /* clang-format off */
 #define ROWS(...) (const struct vex_row[]){__VA_ARGS__, {.l = 0}}
@@ -220,12 +220,12 @@ static const struct vex_row *const map_0f3a[256] = {
     [0x0a] = ROWS(AVX_66(LIG, WIG, "vroundss", Vss, Hx, Wss, Ib)), [0x0b] = ROWS(AVX_66(LIG, WIG, "vroundsd", Vsd, Hx, Wsd, Ib)),
     [0x0c] = ROWS(AVX_66(LIG, WIG, "vblendps", Vx, Hx, Wx, Ib)), [0x0d] = ROWS(AVX_66(LIG, WIG, "vblendpd", Vx, Hx, Wx, Ib)),
     [0x0e] = ROWS(INT("vpblendw", Vx, Hx, Wx, Ib)), [0x0f] = ROWS(INT("vpalignr", Vx, Hx, Wx, Ib)),
-    [0x14] = ROWS(VEX(66, L0, W0, "vpextrb", AVX, WR, 1, Ed, Vdq, Ib)), [0x15] = ROWS(VEX(66, L0, W0, "vpextrw", AVX, WR, 2, Ed, Vdq, Ib)),
-    [0x16] = ROWS(VEX(66, L0, WIG, "vpextrd", AVX, WR, 0, Ey, Vdq, Ib)), [0x17] = ROWS(VEX(66, L0, WIG, "vextractps", AVX, WR, 0, Ed, Vdq, Ib)),
+    [0x14] = ROWS(VEX(66, L0, WIG, "vpextrb", AVX, WR, 1, Ed, Vdq, Ib)), [0x15] = ROWS(VEX(66, L0, WIG, "vpextrw", AVX, WR, 2, Ed, Vdq, Ib)),
+    [0x16] = ROWS(VEX(66, L0, W64, "vpextrd", AVX, WR, 0, Ey, Vdq, Ib)), [0x17] = ROWS(VEX(66, L0, WIG, "vextractps", AVX, WR, 0, Ed, Vdq, Ib)),
     [0x18] = ROWS(AVX_66(L1, W0, "vinsertf128", Vx, Hx, Wdq, Ib)), [0x19] = ROWS(VEX(66, L1, W0, "vextractf128", AVX, WR, 0, Wdq, Vx, Ib)),
     [0x1d] = ROWS(VEX(66, L0, W0, "vcvtps2ph", F16C, WR, 8, Wx, Vx, Ib), VEX(66, L1, W0, "vcvtps2ph", F16C, WR, 16, Wx, Vx, Ib)),
-    [0x20] = ROWS(VEX(66, L0, W0, "vpinsrb", AVX, RD, 1, Vdq, Hx, Ed, Ib)), [0x21] = ROWS(AVX_66(L0, WIG, "vinsertps", Vdq, Hx, Wd, Ib)),
-    [0x22] = ROWS(AVX_66(L0, WIG, "vpinsrd", Vdq, Hx, Ey, Ib)),
+    [0x20] = ROWS(VEX(66, L0, WIG, "vpinsrb", AVX, RD, 1, Vdq, Hx, Ed, Ib)), [0x21] = ROWS(AVX_66(L0, WIG, "vinsertps", Vdq, Hx, Wd, Ib)),
+    [0x22] = ROWS(AVX_66(L0, W64, "vpinsrd", Vdq, Hx, Ey, Ib)),
     [0x38] = ROWS(AVX2_66(L1, W0, "vinserti128", Vx, Hx, Wdq, Ib)), [0x39] = ROWS(VEX(66, L1, W0, "vextracti128", AVX2, WR, 0, Wdq, Vx, Ib)),
     [0x40] = ROWS(AVX_66(LIG, WIG, "vdpps", Vx, Hx, Wx, Ib)), [0x41] = ROWS(AVX_66(L0, WIG, "vdppd", Vx, Hx, Wx, Ib)),
     [0x42] = ROWS(INT("vmpsadbw", Vx, Hx, Wx, Ib)),

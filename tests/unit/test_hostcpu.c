@@ -22,6 +22,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include "cpu/avx.h"
 #include "cpu/cpu.h"
 #include "cpu/cpuid.h"
 #include "cpu/hostfp.h"
@@ -48,7 +49,7 @@ struct native {
         uint32_t off;
         uint16_t sel;
     } __attribute__((packed)) entry;
-    uint8_t fx[512] __attribute__((aligned(64)));
+    uint8_t fx[XSAVE_SIZE] __attribute__((aligned(64))); /* FXSAVE image; upper halves of YMM at FX_YMM */
 };
 
 struct fixture {
@@ -136,6 +137,17 @@ static void emit_trampoline(struct fixture *f)
     f->st->entry.sel = CS_COMPAT;
 }
 
+/* Upper halves: vinsertf128 ymm, ymm, [..], 1 or vextractf128 [..], ymm, 1. */
+static void emit_ymm(struct fixture *f, bool is_load)
+{
+    for (unsigned i = 0; i < 8 && __builtin_cpu_supports("avx"); i++) {
+        const char move[] = {'\xc4', '\xe3', (char)(is_load ? 0x7d ^ i << 3 : 0x7d), is_load ? 0x18 : 0x19, (char)(0x05 | i << 3)};
+
+        emit_address(f, move, sizeof(move), f->st->fx + FX_YMM + 16 * i);
+        emit(f, "\x01", 1);
+    }
+}
+
 /* The 32-bit side: state in, the instruction, state out. */
 static void emit_body(struct fixture *f, const uint8_t *insn, unsigned len)
 {
@@ -145,6 +157,7 @@ static void emit_body(struct fixture *f, const uint8_t *insn, unsigned len)
     f->at = f->code + 0x100;
     emit_address(f, "\x89\x25", 2, &f->st->save_esp);     /* mov [save_esp], esp */
     emit_address(f, "\x0f\xae\x0d", 3, f->st->fx);        /* fxrstor [fx] */
+    emit_ymm(f, true);
     emit_address(f, "\xbc", 1, &f->st->eflags);           /* mov esp, &eflags */
     emit(f, "\x9d", 1);                                   /* popf */
     for (unsigned i = 0; i < 8; i++)
@@ -155,6 +168,7 @@ static void emit_body(struct fixture *f, const uint8_t *insn, unsigned len)
     emit_address(f, "\xbc", 1, &f->st->eflags + 1);       /* mov esp, &eflags + 4 */
     emit(f, "\x9c\xfc", 2);                               /* pushf; cld */
     emit_address(f, "\x0f\xae\x05", 3, f->st->fx);        /* fxsave [fx] */
+    emit_ymm(f, false);
     emit(f, "\xdb\xe3", 2);                               /* fninit */
     emit_address(f, "\x8b\x25", 2, &f->st->save_esp);     /* mov esp, [save_esp] */
     emit(f, "\xcb", 1);                                   /* retf */
@@ -182,7 +196,8 @@ static void make_flat(struct cpu *cpu)
     }
     cpu->seg[SEG_CS].attr |= SEG_ATTR_CODE;
     cpu->paging.cr0 = CR0_PE | CR0_ET | CR0_NE;
-    cpu->paging.cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT;
+    cpu->paging.cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT | (cpu_has_feature(cpu, FEAT_XSAVE) ? CR4_OSXSAVE : 0);
+    cpu->xcr0 = xcr0_supported(cpu);
     tlb_flush_all(cpu);
     cpu_update_mode(cpu);
 }
@@ -285,12 +300,13 @@ static void randomize_fx(struct fixture *f)
         }
         store_le(fx + FX_ST + 16 * i, 8, mantissa);
         store_le(fx + FX_ST + 16 * i + 8, 2, exponent ^ (below(f, 2) ? 0x8000 : 0));
-        for (unsigned k = 0; k < 2; k++) {
+        for (unsigned k = 0; k < 4; k++) {
             uint64_t v = below(f, 2) ? interesting_double(f) : (uint64_t)interesting(f) << 32 | interesting(f);
 
             if (below(f, 3) == 0) /* ordinary single-precision numbers */
                 v = (v & 0x8fffffff8fffffff) | 0x3000000030000000;
-            store_le(fx + FX_XMM + 16 * i + 8 * k, 8, v);
+            if (k < 2 || __builtin_cpu_supports("avx"))
+                store_le(fx + (k < 2 ? FX_XMM : FX_YMM) + 16 * i + 8 * (k & 1), 8, v);
         }
     }
 }
@@ -328,6 +344,10 @@ static void randomize_registers(struct fixture *f, const struct insn *in)
 
     for (unsigned i = 0; i < 8; i++)
         gpr[i] = interesting(f);
+    if (in->desc->attr & ATTR_VSIB) /* small indices */
+        for (unsigned i = 0; i < 4; i++)
+            store_le(f->st->fx + (i < 2 ? FX_XMM : FX_YMM) + 16 * in->vindex + 8 * (i & 1), 8,
+                     in->opcode & 1 ? below(f, 64) : (uint64_t)below(f, 64) << 32 | below(f, 64));
     if (in->is_mem || in->desc->operands[0] == Yb || IS_ONE_OF(in, op_maskmov)) {
         gpr[REG_SI] = pointer(f);
         gpr[REG_DI] = pointer(f);
@@ -365,7 +385,7 @@ static void load_guest(struct fixture *f)
     for (unsigned i = 0; i < 8; i++)
         f->cpu->gpr[i] = f->st->gpr[i];
     f->cpu->eflags = f->st->eflags;
-    memcpy(f->cpu->fpu, f->st->fx, FX_SIZE);
+    memcpy(f->cpu->fpu, f->st->fx, XSAVE_SIZE);
     f->cpu->event.is_pending = false;
 }
 
@@ -385,7 +405,7 @@ static bool run_guest(struct fixture *f, const struct insn *in)
 
 struct snapshot {
     uint32_t gpr[8], eflags;
-    uint8_t fx[FX_SIZE];
+    uint8_t fx[XSAVE_SIZE];
 };
 
 static void print_case(struct fixture *f, const struct insn *in, const struct snapshot *before)
@@ -398,8 +418,8 @@ static void print_case(struct fixture *f, const struct insn *in, const struct sn
     for (unsigned i = 0; i < 8; i++)
         print_error("%s     %08x %08x %08x\n", names[i], before->gpr[i], f->st->gpr[i], (unsigned)f->cpu->gpr[i]);
     print_error("eflags  %08x %08x %08x\n", before->eflags, f->st->eflags, f->cpu->eflags);
-    for (unsigned i = 0; i < FX_XMM + 128; i++)
-        if (f->st->fx[i] != f->cpu->fpu[i] && (i < FX_FOP || i >= FX_MXCSR) && i / 4 != FX_MXCSR_MASK / 4)
+    for (unsigned i = 0; i < FX_YMM + 128; i++)
+        if ((i < FX_XMM + 128 || i >= FX_YMM) && f->st->fx[i] != f->cpu->fpu[i] && (i < FX_FOP || i >= FX_MXCSR) && i / 4 != FX_MXCSR_MASK / 4)
             print_error("fx %3u  %02x %02x %02x\n", i, before->fx[i], f->st->fx[i], f->cpu->fpu[i]);
     for (unsigned i = 0; i < DATA_SIZE; i++)
         if (f->data[i] != f->guest_data[i])
@@ -408,7 +428,8 @@ static void print_case(struct fixture *f, const struct insn *in, const struct sn
 
 static bool is_fx_equal(const uint8_t *a, const uint8_t *b)
 {
-    if (memcmp(a, b, FX_FOP) || memcmp(a + FX_MXCSR, b + FX_MXCSR, 4) || memcmp(a + FX_XMM, b + FX_XMM, 128))
+    if (memcmp(a, b, FX_FOP) || memcmp(a + FX_MXCSR, b + FX_MXCSR, 4) || memcmp(a + FX_XMM, b + FX_XMM, 128) ||
+        memcmp(a + FX_YMM, b + FX_YMM, 128))
         return false;
     for (unsigned i = 0; i < 8; i++)
         if (memcmp(a + FX_ST + 16 * i, b + FX_ST + 16 * i, 10))
@@ -432,8 +453,8 @@ static void run_case(struct fixture *f, const struct insn *in)
     struct snapshot before;
 
     randomize_data(f, in->desc->attr & ATTR_REP ? 0x0101010101010101 : UINT64_MAX);
-    randomize_registers(f, in);
     randomize_fx(f);
+    randomize_registers(f, in);
     memcpy(before.gpr, f->st->gpr, sizeof(before.gpr));
     before.eflags = f->st->eflags;
     memcpy(before.fx, f->st->fx, sizeof(before.fx));
@@ -544,6 +565,30 @@ static void run_map(struct fixture *f, enum insn_map map, bool (*is_wanted)(cons
                 run_opcode(f, map, opcode, prefixes[i], is_wanted);
 }
 
+/* --- VEX --- */
+
+/* C4h with every field that matters, and random ones that do not: B, and the top of vvvv. */
+static unsigned put_vex(struct fixture *f, uint8_t *head, unsigned map, unsigned fields, unsigned opcode, unsigned vvvv)
+{
+    head[0] = 0xc4;
+    head[1] = (uint8_t)(0xc0 | below(f, 2) << 5 | map);
+    head[2] = (uint8_t)((fields & 0x87) | (vvvv ? below(f, 2) << 6 : 0x40) | (~vvvv & 7) << 3);
+    head[3] = (uint8_t)opcode;
+    return 4;
+}
+
+static void run_vex_map(struct fixture *f, enum insn_map map, bool (*is_wanted)(const struct insn *))
+{
+    for (unsigned opcode = 0; opcode < 256; opcode++)
+        for (unsigned fields = 0; fields < 16; fields++) /* W L pp */
+            for (unsigned vvvv = 0; vvvv < 8; vvvv++) {
+                uint8_t head[4];
+                unsigned n = put_vex(f, head, map, (fields & 7) | (fields & 8) << 4, opcode, vvvv);
+
+                run_forms(f, head, n, is_wanted);
+            }
+}
+
 static bool is_integer(const struct insn *in)
 {
 #define ADDRESS(name) op_##name,
@@ -573,6 +618,20 @@ static bool is_x87(const struct insn *in)
 static bool is_simd(const struct insn *in)
 {
     return IS_ONE_OF(in, op_sse, op_maskmov);
+}
+
+static bool is_avx(const struct insn *in)
+{
+    return in->vex && (in->desc->attr & ATTR_AVX);
+}
+
+static bool is_bmi(const struct insn *in)
+{
+#define ADDRESS(name) op_##name,
+    static insn_fn *const mine[] = {OPS_BMI(ADDRESS)};
+#undef ADDRESS
+
+    return is_one_of(in, mine, ARRAY_SIZE(mine));
 }
 
 static struct fixture *start(void **state)
@@ -634,6 +693,122 @@ static void simd_instructions_match_the_host(void **state)
     assert_true(f->forms > 500 && f->cases > 3000);
 }
 
+static void avx_instructions_match_the_host(void **state)
+{
+    struct fixture *f = start(state);
+
+    f->rounds = (f->rounds + 5) / 6;
+    for (unsigned map = MAP_0F; map <= MAP_0F3A; map++)
+        run_vex_map(f, map, is_avx);
+    f->rounds *= 6;
+    if (!cpu_has_feature(f->cpu, FEAT_AVX2))
+        skip();
+    assert_true(f->forms > 10000 && f->cases > 10000);
+}
+
+/* VEX-encoded instructions of hosts that no model offers, or that hosts decode differently. */
+static bool is_newer_vex(unsigned map, unsigned opcode, unsigned pp, unsigned l)
+{
+    switch (map) {
+    case MAP_0F: /* AVX-512 mask registers */
+        return (opcode >= 0x41 && opcode <= 0x4b) || (opcode >= 0x90 && opcode <= 0x93) || opcode == 0x98 || opcode == 0x99;
+    case MAP_0F38: /* AVX-VNNI, -IFMA, -NE-CONVERT, -VNNI-INT8 and 16, GFNI, VAES, SHA512, SM3, SM4, AMX, CMPccXADD */
+        return (opcode >= 0x48 && opcode <= 0x53) || opcode == 0x5c || opcode == 0x5e || opcode == 0x72 || opcode == 0xb0 || opcode == 0xb1 ||
+               opcode == 0xb4 || opcode == 0xb5 || opcode == 0xcb || opcode == 0xcc || opcode == 0xcd || opcode == 0xcf ||
+               opcode == 0xd2 || opcode == 0xd3 || opcode == 0xda || (opcode >= 0xdc && opcode <= 0xdf && l) || (opcode >= 0xe0 && opcode <= 0xef);
+    default: /* VPERMQ and VPERMPD, which AMD takes with W0 too; mask registers, GFNI, VPCLMULQDQ, SM3 */
+        return opcode <= 0x01 || (opcode >= 0x30 && opcode <= 0x33) || opcode == 0xce || opcode == 0xcf || opcode == 0xde || (opcode == 0x44 && l);
+    }
+}
+
+static sigjmp_buf native_fault;
+
+static void on_native_fault(int signo) { siglongjmp(native_fault, signo); }
+
+/* What the host makes of an instruction: 0 or a signal. */
+static int try_native(struct fixture *f, const uint8_t *bytes, unsigned len)
+{
+    uint32_t host_mxcsr;
+    int signo;
+
+    __asm__ volatile("stmxcsr %0" : "=m"(host_mxcsr));
+    signo = sigsetjmp(native_fault, 1);
+    if (!signo) {
+        emit_body(f, bytes, len);
+        f->call_native();
+    }
+    __asm__ volatile("fninit\n\tldmxcsr %0" : : "m"(host_mxcsr));
+    return signo;
+}
+
+static void compare_decoding(struct fixture *f, const uint8_t *bytes, unsigned *undefined, unsigned *failures)
+{
+    struct insn in;
+    bool is_known;
+
+    assert_int_equal(insn_decode(&in, bytes, 15, 4), DECODE_OK);
+    is_known = !insn_is(&in, op_ud);
+    if (is_known && !cpu_has_feature(f->cpu, in.desc->feature))
+        return;
+    for (unsigned i = 0; i < 8; i++)
+        f->st->gpr[i] = pointer(f);
+    f->st->eflags = EFLAGS_1 | EFLAGS_IF;
+    *undefined += !is_known;
+    if (is_known != (try_native(f, bytes, is_known ? in.len : 10) != SIGILL)) {
+        print_error("c4 %02x %02x %02x %02x: %s here\n", bytes[1], bytes[2], bytes[3], bytes[4], is_known ? "defined" : "undefined");
+        ++*failures;
+    }
+}
+
+/* Every map, opcode, pp, L, W, ModRM.reg in register and memory form, with vvvv = 1111b or not. */
+static void vex_opcodes_are_those_of_the_host(void **state)
+{
+    struct fixture *f = start(state);
+    static const uint8_t forms[] = {0xc1, 0x07, 0x0c};
+    unsigned undefined = 0, failures = 0;
+    static uint8_t stack[65536];
+    struct sigaction action = {.sa_handler = on_native_fault, .sa_flags = SA_ONSTACK};
+
+    if (!cpu_has_feature(f->cpu, FEAT_AVX2) || !cpu_has_feature(f->cpu, FEAT_BMI2))
+        skip();
+    sigaltstack(&(stack_t){.ss_sp = stack, .ss_size = sizeof(stack)}, NULL);
+    sigaction(SIGILL, &action, NULL);
+    sigaction(SIGSEGV, &action, NULL);
+    sigaction(SIGFPE, &action, NULL);
+    randomize_fx(f);
+    store_le(f->st->fx + FX_MXCSR, 4, 0x1f80);
+    for (unsigned map = MAP_0F; map <= MAP_0F3A; map++)
+        for (unsigned opcode = 0; opcode < 256; opcode++)
+            for (unsigned k = 0; k < 32 * ARRAY_SIZE(forms) * 8; k++) {
+                unsigned fields = (k & 7) | (k & 8) << 4, modrm = forms[k / 32 % 3] | k / 96 << 3;
+                uint8_t bytes[15] = {0};
+
+                if (is_newer_vex(map, opcode, fields & 3, fields >> 2 & 1) || (k / 96 && modrm >= 0xc0 && opcode != 0x71 && opcode != 0x72 && opcode != 0x73 && opcode != 0xf3 && opcode != 0xae))
+                    continue;
+                put_vex(f, bytes, map, fields, opcode, k & 16 ? 5 : 0);
+                bytes[4] = (uint8_t)modrm;
+                if ((modrm & 7) == 4)
+                    bytes[5] = 0x27 | REG_DX << 3; /* index EDX or XMM2, base EDI */
+                compare_decoding(f, bytes, &undefined, &failures);
+            }
+    for (int signo = 1; signo < 32; signo++)
+        if (signo == SIGILL || signo == SIGSEGV || signo == SIGFPE)
+            signal(signo, SIG_DFL);
+    assert_true(undefined > 10000);
+    assert_int_equal(failures, 0);
+}
+
+static void bmi_instructions_match_the_host(void **state)
+{
+    struct fixture *f = start(state);
+
+    for (unsigned map = MAP_0F38; map <= MAP_0F3A; map++)
+        run_vex_map(f, map, is_bmi);
+    if (!cpu_has_feature(f->cpu, FEAT_BMI2))
+        skip();
+    assert_true(f->forms > 500 && f->cases > 3000);
+}
+
 /* The oracle's own test: a wrong result must be noticed. */
 static void difference_is_noticed(void **state)
 {
@@ -654,6 +829,9 @@ static void difference_is_noticed(void **state)
     f->cpu->eflags ^= EFLAGS_AF;
     f->cpu->fpu[FX_XMM + 127] ^= 1;
     assert_false(is_equal(f));
+    f->cpu->fpu[FX_XMM + 127] ^= 1;
+    f->cpu->fpu[FX_YMM + 127] ^= 1;
+    assert_false(is_equal(f));
 }
 
 int main(void)
@@ -665,6 +843,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(stack_instructions_match_the_host, set_up, tear_down),
         cmocka_unit_test_setup_teardown(x87_instructions_match_the_host, set_up, tear_down),
         cmocka_unit_test_setup_teardown(simd_instructions_match_the_host, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(vex_opcodes_are_those_of_the_host, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(avx_instructions_match_the_host, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(bmi_instructions_match_the_host, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
