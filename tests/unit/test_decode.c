@@ -420,7 +420,7 @@ static void undefined_forms(void **state)
 {
     static const char *const forms[] = {
         "f0 01 c0", "f0 03 00", "f0 39 00", "f0 89 00", "f0 90",    "f0 0f a3 00", "f0 c1 20 01", /* LOCK */
-        "8d c0",    "c4 c0",    "c5 c0",    "62 c0",    "0f 01 c0", "0f c7 c8",    "0f b2 c0",
+        "8d c0",    "c4 c0 78 58", "c5 f8 00", "62 c0",    "0f 01 c0", "0f c7 c8",    "0f b2 c0",
         "0f c3 c0",                         /* memory only */
         "0f 50 00", "0f d7 00", "0f c7 30", /* register only */
         "8e c8",    "8e f0",    "8c f0",    "8e 38",    "8f 08",    "fe d0",       "ff f8",

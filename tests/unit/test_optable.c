@@ -25,6 +25,10 @@ static void for_each_row(row_fn *fn, void *opaque)
     visit(&optable_ud, 1, fn, opaque);
     visit(&optable_movsxd, 1, fn, opaque);
     visit(&optable_xchg_r8, 1, fn, opaque);
+    for (unsigned map = 0; map < VEX_MAPS; map++)
+        for (unsigned opcode = 0; opcode < 256; opcode++)
+            for (const struct vex_row *row = optable_vex[map][opcode]; row && row->l; row++)
+                fn(&row->desc, opaque);
     for (unsigned g = 0; g < GRP_COUNT; g++) {
         visit(optable_groups[g].mem, 8, fn, opaque);
         visit(optable_groups[g].reg, 8, fn, opaque);
@@ -107,7 +111,7 @@ static void every_group_has_a_slot(void **state)
 }
 
 #define OP(name) op_##name,
-static insn_fn *const all_ops[] = {OPS_ALU(OP) OPS_STRING(OP) OPS_STACK(OP) OPS_FLOW(OP) OPS_SYSTEM(OP) OPS_FP(OP)};
+static insn_fn *const all_ops[] = {OPS_ALU(OP) OPS_BMI(OP) OPS_STRING(OP) OPS_STACK(OP) OPS_FLOW(OP) OPS_SYSTEM(OP) OPS_FP(OP)};
 #undef OP
 
 static void mark_op(const struct insn_desc *d, void *opaque)
@@ -137,7 +141,7 @@ static bool may_be_memory(unsigned kind)
     case M: case Mb: case Mw: case Md: case Mq: case Mdq: case Mp: case Ma: case Ms: case Mt: case M512:
     case Menv: case Mfpu:
     case Ob: case Ov: case Xb: case Xv: case Xz: case Yb: case Yv: case Yz:
-    case Qq: case Qd: case Wdq: case Wx: case Wps: case Wpd: case Wss: case Wsd: case Wq: case Wd: case Ww: case Wb_:
+    case Qq: case Qd: case Wdq: case Wx: case Wps: case Wpd: case Wss: case Wsd: case Wq: case Wd: case Ww: case Wb_: case Mx:
         /* clang-format on */
         return true;
     default:
@@ -336,9 +340,9 @@ static void blocks_end_where_flow_or_mode_changes(void **state) { check_rows(end
 
 static bool has_right_unit(const struct insn_desc *d)
 {
-    bool is_simd = d->attr & (ATTR_MMX | ATTR_SSE);
+    bool is_simd = d->attr & (ATTR_MMX | ATTR_SSE | ATTR_AVX);
 
-    if (is_simd != (d->exec == op_sse || d->exec == op_maskmov))
+    if (is_simd != (d->exec == op_sse || d->exec == op_maskmov || d->exec == op_vmaskmov || d->exec == op_gather))
         return false;
     if (d->exec == op_x87 && !(d->attr & ATTR_X87))
         return false;
