@@ -464,11 +464,9 @@ enum decode_result insn_decode(struct insn *in, const uint8_t *bytes, unsigned a
 
 unsigned insn_vex_w(const struct insn *in)
 {
-    const uint8_t *kinds = in->desc->operands;
+    const struct vex_row *row = container_of(in->desc, struct vex_row, desc);
 
-    if (in->code_size != 8 && (memchr(kinds, Ey, 4) || memchr(kinds, Gy, 4) || memchr(kinds, By, 4)))
-        return 0;
-    return in->vex_w;
+    return in->code_size == 8 || row->w == 1 || row->w == 2 ? in->vex_w : 0;
 }
 
 unsigned insn_mem_size(const struct insn *in)

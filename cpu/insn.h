@@ -131,7 +131,7 @@ static inline bool insn_is(const struct insn *in, insn_fn *fn)
     return in->desc->exec == fn;
 }
 
-/* VEX.W for the host: outside 64-bit mode it does not make a general register operand longer. */
+/* VEX.W for the host.  Outside 64-bit mode W tells instructions apart, but does not make general registers longer. */
 unsigned insn_vex_w(const struct insn *in);
 
 /* Text of guest or host code through Capstone (cpu/disasm.c): "lock xadd dword ptr [eax], ecx".  code_size as above.
