@@ -16,7 +16,6 @@
 #define AREA_ALIGN 64
 #define HEADER_END FX_YMM
 #define XMM_BYTES (8 * 16)
-#define MXCSR_INIT 0x1f80u
 #define MXCSR_VALID 0xffffu
 #define OPCODE_OPT (6 << 3) /* ModRM.reg of XSAVEOPT */
 
@@ -99,7 +98,7 @@ static uint64_t in_use(const struct cpu *cpu)
     init_x87(init);
     if (memcmp(cpu->fpu, init, FX_MXCSR) != 0 || !is_zero(cpu->fpu + FX_ST, FX_XMM - FX_ST))
         bv |= XCR0_X87;
-    if (load_le(cpu->fpu + FX_MXCSR, 4) != MXCSR_INIT || !is_zero(cpu->fpu + FX_XMM, XMM_BYTES))
+    if (!is_zero(cpu->fpu + FX_XMM, XMM_BYTES)) /* MXCSR does not count */
         bv |= XCR0_SSE;
     if (!is_zero(cpu->fpu + FX_YMM, XMM_BYTES))
         bv |= XCR0_AVX;
