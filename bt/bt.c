@@ -207,6 +207,7 @@ static const uint8_t *on_callout(struct bt *bt)
     resume += sizeof(site);
     cpu->rip = site.guest_rip;
     bt->stats.callouts++;
+    bt->causes[site.cause].count++;
     const struct block *b = NULL;
     uint64_t rest = 0;
     if (bt->opt.want_counts || bt->lockstep) {
@@ -658,5 +659,25 @@ unsigned bt_counters(const struct bt *bt, struct bt_counter *out, unsigned max)
 
     for (; n < ARRAY_SIZE(all) && n < max; n++)
         out[n] = all[n];
+    return n;
+}
+
+static int by_count(const void *a, const void *b)
+{
+    const struct callout_cause *x = a, *y = b;
+
+    return x->count < y->count ? 1 : x->count > y->count ? -1 : 0;
+}
+
+unsigned bt_callouts(const struct bt *bt, struct bt_callout *out, unsigned max)
+{
+    struct callout_cause sorted[MAX_CAUSES];
+    unsigned n = 0;
+
+    memcpy(sorted, bt->causes, sizeof(sorted));
+    qsort(sorted, bt->n_causes, sizeof(sorted[0]), by_count);
+    for (; n < bt->n_causes && n < max && sorted[n].count; n++)
+        out[n] = (struct bt_callout){.name = sorted[n].desc->name ? sorted[n].desc->name : "(undefined)",
+                                     .is_site = sorted[n].is_site, .count = sorted[n].count};
     return n;
 }

@@ -28,4 +28,12 @@ struct bt_counter {
 /* Snapshot of all counters; returns how many, fills up to max. */
 unsigned bt_counters(const struct bt *bt, struct bt_counter *out, unsigned max);
 
+/* Instructions left to the interpreter in the middle of translated code, by opcode-table row, most frequent first. */
+struct bt_callout {
+    const char *name; /* SDM mnemonic; several rows may share one */
+    bool is_site;     /* an access that faulted before (device, page with code), not an instruction that is never translated */
+    uint64_t count;
+};
+unsigned bt_callouts(const struct bt *bt, struct bt_callout *out, unsigned max);
+
 #endif

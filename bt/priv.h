@@ -73,7 +73,16 @@ struct callout_site {
     uint32_t guest_rip;
     uint8_t insn_len;
     uint8_t may_resume;
+    uint16_t cause; /* of bt->causes */
 } __attribute__((packed));
+
+/* Call-outs counted by instruction; is_site: one that faulted and was translated anew, else one that is never translated. */
+#define MAX_CAUSES 512
+struct callout_cause {
+    const struct insn_desc *desc;
+    bool is_site;
+    uint64_t count;
+};
 
 /* Host PC -> guest state. */
 enum fix { FIX_NONE, FIX_RDI_R11 /* guest EDI is in R11 */ };
@@ -129,6 +138,8 @@ struct bt {
     uint32_t code_start; /* offset of the first block, after the stubs */
     struct bt_options opt;
     struct bt_stats stats;
+    struct callout_cause causes[MAX_CAUSES]; /* the last one is for all that found no room */
+    unsigned n_causes;
 
     /* stubs, executable addresses */
     int (*enter)(struct cpu *cpu, const void *host_pc);

@@ -14,9 +14,26 @@ void xlat_recover(struct xlat *x, unsigned fix)
     tcache_add_recover(x->bt, x->b, x->rips[x->i], x->icount - (fix != FIX_NONE), fix);
 }
 
+static uint16_t cause_of(struct bt *bt, const struct insn_desc *desc, bool is_site)
+{
+    unsigned i;
+
+    for (i = 0; i < bt->n_causes; i++)
+        if (bt->causes[i].desc == desc && bt->causes[i].is_site == is_site)
+            return (uint16_t)i;
+    if (i < MAX_CAUSES) {
+        bt->causes[i] = (struct callout_cause){.desc = desc, .is_site = is_site};
+        bt->n_causes++;
+        return (uint16_t)i;
+    }
+    return MAX_CAUSES - 1;
+}
+
 void xlat_callout(struct xlat *x, const struct insn *in, bool may_resume)
 {
-    struct callout_site site = {.guest_rip = x->rips[x->i], .insn_len = in->len, .may_resume = may_resume};
+    bool is_site = site_is_callout(x->bt, x->b->code + (x->rips[x->i] - x->b->guest_rip));
+    struct callout_site site = {.guest_rip = x->rips[x->i], .insn_len = in->len, .may_resume = may_resume,
+                                .cause = cause_of(x->bt, in->desc, is_site)};
 
     emit_call(x->e, x->bt->stub_callout);
     emit_bytes(x->e, &site, sizeof(site));
