@@ -31,9 +31,9 @@ static uint16_t cause_of(struct bt *bt, const struct insn_desc *desc, bool is_si
 
 void xlat_callout(struct xlat *x, const struct insn *in, bool may_resume)
 {
-    bool is_site = site_is_callout(x->bt, x->b->code + (x->rips[x->i] - x->b->guest_rip));
+    uint32_t index = site_index(x->bt, x->b->code + (x->rips[x->i] - x->b->guest_rip));
     struct callout_site site = {.guest_rip = x->rips[x->i], .insn_len = in->len, .may_resume = may_resume,
-                                .cause = cause_of(x->bt, in->desc, is_site)};
+                                .cause = cause_of(x->bt, in->desc, index != SITE_NONE), .site = index};
 
     emit_call(x->e, x->bt->stub_callout);
     emit_bytes(x->e, &site, sizeof(site));
@@ -225,7 +225,7 @@ static void emit_body(struct xlat *x)
 
     for (x->i = 0; x->i < x->n; x->i++) {
         const struct insn *in = &x->insns[x->i];
-        struct xlat before = *x;
+        unsigned n_exits = x->n_exits, icount = x->icount, gated = x->gated;
         uint8_t *start = x->e->p;
         uint32_t n_recover = x->bt->n_recover, b_recover = x->b->n_recover;
 
@@ -238,7 +238,9 @@ static void emit_body(struct xlat *x)
             continue;
         }
         /* take back what a failed attempt emitted */
-        *x = before;
+        x->n_exits = n_exits;
+        x->icount = icount;
+        x->gated = (uint8_t)gated;
         x->e->p = start;
         x->bt->n_recover = n_recover;
         x->b->n_recover = b_recover;
