@@ -16,8 +16,21 @@
 #define DEFAULT_CACHE_BYTES MIB(64)
 #define HWCAP2_FSGSBASE 2
 #define RETURN_STACK_GUARD 4096
+#define HEAT_BITS 16
+#define COLD_RUNS 3        /* code is interpreted so many times before it is translated */
+#define COLD_INSNS_MAX 64  /* in one go */
 #define FRAME_KILLS_MAX 16
 #define FRAME_KILLS_PERIOD_NS 100000000ull
+
+const char *const bt_technique_names[BT_TECHNIQUES] = {
+    [BT_TIERS] = "tiers",
+    [BT_DECAY] = "decay",
+};
+
+static bool is_with(const struct bt *bt, enum bt_technique t)
+{
+    return !(bt->opt.without >> t & 1);
+}
 
 /* --- entering --- */
 
@@ -86,9 +99,51 @@ static void ctx_select(struct bt *bt)
 
 /* --- finding --- */
 
+/* Must instructions be interpreted, whatever they are?  Traps, breakpoints, shadows, and #AC, which the host does not raise for us. */
+static bool needs_interpreter(const struct cpu *cpu)
+{
+    return cpu->has_shadow || (cpu->mode & (MODE_TF | MODE_DEBUG | MODE_CS64)) != 0 || (cpu->eflags & EFLAGS_RF) ||
+           ((cpu->eflags & EFLAGS_AC) && (cpu->paging.cr0 & CR0_AM) && cpu->cpl == 3);
+}
+
+/* Has the code run less often than a translation would pay for? */
+static bool is_cold(struct bt *bt, uint64_t code, uint32_t guest_rip)
+{
+    uint64_t h = (code ^ (uint64_t)guest_rip << 20) * 0x9e3779b97f4a7c15ull;
+    uint32_t *slot = &bt->heat[h >> (64 - HEAT_BITS)], tag = (uint32_t)h & 0xffffff00u;
+
+    if (!is_with(bt, BT_TIERS))
+        return false;
+    if ((*slot & 0xffffff00u) != tag)
+        *slot = tag;
+    if ((*slot & 0xff) >= COLD_RUNS)
+        return false;
+    ++*slot;
+    return true;
+}
+
+/* Interpret up to where control goes elsewhere. */
+static void run_cold(struct bt *bt)
+{
+    struct cpu *cpu = bt->cpu;
+    const struct ctx *c = bt->ctx;
+    unsigned n = 0;
+    uint32_t rip;
+
+    do {
+        rip = (uint32_t)cpu->rip;
+        cpu_step(cpu);
+        n++;
+    } while ((uint32_t)cpu->rip - rip - 1 < 15 && n < COLD_INSNS_MAX && bt->ctx == c &&
+             !atomic_load_explicit(&cpu->exit_request, memory_order_relaxed) && !needs_interpreter(cpu) && !cpu_has_work(cpu) &&
+             !cpu->is_halted && !cpu->is_shutdown && ctx_is_current(bt));
+    bt->stats.cold_runs++;
+    bt->stats.cold_insns += n;
+}
+
 /* The block at EIP in the current context, translated if need be, and noted in the jump table.  NULL: let the interpreter
  * take the instruction (fetch fault, segment limit), or, with bt->ctx NULL, look again. */
-static struct block *lookup(struct bt *bt, uint32_t guest_rip)
+static struct block *lookup(struct bt *bt, uint32_t guest_rip, bool *is_left_cold)
 {
     struct ctx *c = bt->ctx;
     uint32_t linear = c->cs_base + guest_rip;
@@ -111,6 +166,10 @@ static struct block *lookup(struct bt *bt, uint32_t guest_rip)
     if (!b) {
         unsigned avail = GUEST_PAGE_SIZE - (linear & GUEST_PAGE_MASK);
 
+        if (is_cold(bt, code, guest_rip)) {
+            *is_left_cold = true;
+            return NULL;
+        }
         bt->stats.lookup_misses++;
         if (bt->e.end - bt->e.p < BLOCK_ROOM) {
             tcache_flush(bt);
@@ -139,9 +198,12 @@ static struct block *lookup(struct bt *bt, uint32_t guest_rip)
 /* NULL: the instruction at guest_rip (= cpu->rip) was interpreted, or must be looked up again. */
 static struct block *lookup_or_step(struct bt *bt, uint32_t guest_rip)
 {
-    struct block *b = lookup(bt, guest_rip);
+    bool is_left_cold = false;
+    struct block *b = lookup(bt, guest_rip, &is_left_cold);
 
-    if (!b && bt->ctx)
+    if (is_left_cold)
+        run_cold(bt);
+    else if (!b && bt->ctx)
         cpu_step(bt->cpu);
     return b;
 }
@@ -192,26 +254,20 @@ static const uint8_t *on_chain(struct bt *bt)
     return bt->codemem.exec + b->direct;
 }
 
-/* Must instructions be interpreted, whatever they are?  Traps, breakpoints, shadows, and #AC, which the host does not raise for us. */
-static bool needs_interpreter(const struct cpu *cpu)
-{
-    return cpu->has_shadow || (cpu->mode & (MODE_TF | MODE_DEBUG | MODE_CS64)) != 0 || (cpu->eflags & EFLAGS_RF) ||
-           ((cpu->eflags & EFLAGS_AC) && (cpu->paging.cr0 & CR0_AM) && cpu->cpl == 3);
-}
-
 /* Interpret the instruction of a call-out; returns where to go on in the same block, or NULL. */
 static const uint8_t *on_callout(struct bt *bt)
 {
     struct cpu *cpu = bt->cpu;
     const uint8_t *resume = (const uint8_t *)hot_of(cpu)->resume;
     struct callout_site site;
-    uint64_t dead = bt->stats.dead_blocks + bt->stats.cache_flushes;
+    uint64_t dead = bt->stats.dead_blocks + bt->stats.cache_flushes, indirect;
     uint32_t next;
 
     memcpy(&site, resume, sizeof(site));
     resume += sizeof(site);
     cpu->rip = site.guest_rip;
     bt->stats.callouts++;
+    bt->causes[site.cause].count++;
     const struct block *b = NULL;
     uint64_t rest = 0;
     if (bt->opt.want_counts || bt->lockstep) {
@@ -224,7 +280,13 @@ static const uint8_t *on_callout(struct bt *bt)
         cpu_step(cpu);
         return NULL;
     }
+    indirect = cpu->stats.indirect_accesses;
     cpu_step(cpu);
+    if (site.site != SITE_NONE && is_with(bt, BT_DECAY) &&
+        site_note_execution(bt, site.site, cpu->stats.indirect_accesses != indirect)) {
+        bt->stats.sites_released++;
+        tcache_kill(bt, tcache_by_host(bt, resume - 1));
+    }
     next = site.guest_rip + site.insn_len;
     if (!(cpu->mode & MODE_CS32))
         next &= 0xffff;
@@ -552,9 +614,13 @@ struct bt *bt_create(struct cpu *cpu, const struct bt_options *opt, const char *
     bt->n_frames = guestmem_size(cpu->board.guestmem) >> 12;
     bt->hash = calloc(1u << BLOCK_HASH_BITS, sizeof(*bt->hash));
     bt->frame_kills = calloc(bt->n_frames + 1, 1);
+    bt->frame_has_site = calloc(bt->n_frames + 1, 1);
+    bt->heat = calloc(1u << HEAT_BITS, sizeof(*bt->heat));
+    if (opt->is_lockstep)
+        bt->opt.without |= 1u << BT_TIERS;
     bt->frame_blocks = calloc(bt->n_frames + 1, sizeof(*bt->frame_blocks));
     error = codemem_create(&bt->codemem, opt->cache_bytes ? opt->cache_bytes : DEFAULT_CACHE_BYTES);
-    if (error || !bt->frame_blocks || !bt->frame_kills || !bt->hash) {
+    if (error || !bt->frame_blocks || !bt->frame_kills || !bt->frame_has_site || !bt->heat || !bt->hash) {
         *why = error ? "cannot map the code cache (does the host forbid generated code?)" : "out of memory";
         goto out_free;
     }
@@ -592,6 +658,8 @@ out_codemem:
 out_free:
     free(bt->frame_blocks);
     free(bt->frame_kills);
+    free(bt->frame_has_site);
+    free(bt->heat);
     free(bt->hash);
     free(bt);
     return NULL;
@@ -614,6 +682,8 @@ void bt_destroy(struct bt *bt)
     free(bt->recover);
     free(bt->frame_blocks);
     free(bt->frame_kills);
+    free(bt->frame_has_site);
+    free(bt->heat);
     free(bt->hash);
     free(bt);
 }
@@ -638,6 +708,9 @@ unsigned bt_counters(const struct bt *bt, struct bt_counter *out, unsigned max)
         {"interpreted for shadows and traps", s->interp_shadow},
         {"blocks killed", s->dead_blocks},
         {"sites retranslated as call-outs", s->retranslated_sites},
+        {"sites translated in full again", s->sites_released},
+        {"runs of cold code", s->cold_runs},
+        {"instructions in them", s->cold_insns},
         {"pages of code given up", s->frames_given_up},
         {"blocks over two pages", s->two_page},
         {"code cache flushes", s->cache_flushes},
@@ -652,6 +725,10 @@ unsigned bt_counters(const struct bt *bt, struct bt_counter *out, unsigned max)
         {"signals: return stack full", s->sig_stack},
         {"signals: other", s->sig_other},
         {"windows", w->windows},
+        {"window fills", w->fills},
+        {"window fills, user", w->user_fills},
+        {"window map calls", w->map_calls},
+        {"window drops", w->drops},
         {"window resets", w->resets},
         {"window pages mapped", w->fill_pages},
         {"window write upgrades", w->upgrades},
@@ -664,5 +741,25 @@ unsigned bt_counters(const struct bt *bt, struct bt_counter *out, unsigned max)
 
     for (; n < ARRAY_SIZE(all) && n < max; n++)
         out[n] = all[n];
+    return n;
+}
+
+static int by_count(const void *a, const void *b)
+{
+    const struct callout_cause *x = a, *y = b;
+
+    return x->count < y->count ? 1 : x->count > y->count ? -1 : 0;
+}
+
+unsigned bt_callouts(const struct bt *bt, struct bt_callout *out, unsigned max)
+{
+    struct callout_cause sorted[MAX_CAUSES];
+    unsigned n = 0;
+
+    memcpy(sorted, bt->causes, sizeof(sorted));
+    qsort(sorted, bt->n_causes, sizeof(sorted[0]), by_count);
+    for (; n < bt->n_causes && n < max && sorted[n].count; n++)
+        out[n] = (struct bt_callout){.name = sorted[n].desc->name ? sorted[n].desc->name : "(undefined)",
+                                     .is_site = sorted[n].is_site, .count = sorted[n].count};
     return n;
 }

@@ -8,10 +8,19 @@
 
 struct bt;
 
+/* Techniques that can be left out, so that their worth can be measured: names in bt_technique_names. */
+enum bt_technique {
+    BT_TIERS,        /* interpret code until it has run a few times */
+    BT_DECAY,        /* translate a call-out site in full again once its accesses are ordinary memory */
+    BT_TECHNIQUES
+};
+extern const char *const bt_technique_names[BT_TECHNIQUES];
+
 struct bt_options {
     uint64_t cache_bytes; /* code cache size; 0: default */
     bool is_lockstep;     /* run every block on the interpreter too and compare; mismatch: report, exit status 70 */
     bool want_counts;     /* count instructions in translated code (--stats) */
+    unsigned without;     /* bits 1 << enum bt_technique */
     bool want_perf_map;   /* write /tmp/perf-<pid>.map for Linux perf */
 };
 
@@ -27,5 +36,13 @@ struct bt_counter {
 };
 /* Snapshot of all counters; returns how many, fills up to max. */
 unsigned bt_counters(const struct bt *bt, struct bt_counter *out, unsigned max);
+
+/* Instructions left to the interpreter in the middle of translated code, by opcode-table row, most frequent first. */
+struct bt_callout {
+    const char *name; /* SDM mnemonic; several rows may share one */
+    bool is_site;     /* an access that faulted before (device, page with code), not an instruction that is never translated */
+    uint64_t count;
+};
+unsigned bt_callouts(const struct bt *bt, struct bt_callout *out, unsigned max);
 
 #endif

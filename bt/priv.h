@@ -73,7 +73,17 @@ struct callout_site {
     uint32_t guest_rip;
     uint8_t insn_len;
     uint8_t may_resume;
+    uint16_t cause; /* of bt->causes */
+    uint32_t site;  /* of bt->sites, or SITE_NONE */
 } __attribute__((packed));
+
+/* Call-outs counted by instruction; is_site: one that faulted and was translated anew, else one that is never translated. */
+#define MAX_CAUSES 512
+struct callout_cause {
+    const struct insn_desc *desc;
+    bool is_site;
+    uint64_t count;
+};
 
 /* Host PC -> guest state. */
 enum fix { FIX_NONE, FIX_RDI_R11 /* guest EDI is in R11 */ };
@@ -112,14 +122,18 @@ struct bt_stats {
     uint64_t sig_fill, sig_guest_fault, sig_device, sig_code_write, sig_poll, sig_fpe, sig_stack, sig_other;
     uint64_t dead_blocks, cache_flushes, retranslated_sites, frames_given_up, ctxs, interp_shadow, enters, two_page;
     uint64_t lockstep_blocks, lockstep_insns;
+    uint64_t cold_runs, cold_insns, sites_released;
 };
 
 #define SITE_HASH_BITS 16
 struct site { /* an instruction that faulted for a reason a call-out would avoid */
     uint64_t code;
-    uint32_t count;
+    uint16_t count;
+    uint16_t ordinary;  /* executions as a call-out since the last that needed it */
+    uint8_t patience;   /* such executions until it is translated in full again, as a shift: grows each time */
     bool is_callout;
 };
+#define SITE_NONE 0xffffffffu
 
 struct bt {
     struct cpu *cpu;
@@ -129,6 +143,8 @@ struct bt {
     uint32_t code_start; /* offset of the first block, after the stubs */
     struct bt_options opt;
     struct bt_stats stats;
+    struct callout_cause causes[MAX_CAUSES]; /* the last one is for all that found no room */
+    unsigned n_causes;
 
     /* stubs, executable addresses */
     int (*enter)(struct cpu *cpu, const void *host_pc);
@@ -155,6 +171,8 @@ struct bt {
     bool has_fsgsbase, has_bmi2, has_avx;
 
     struct site sites[1 << SITE_HASH_BITS];
+    uint8_t *frame_has_site;     /* per frame */
+    uint32_t *heat;              /* tag << 8 | times interpreted, by a hash of place and EIP */
     const struct block *fault_block; /* of the last EXIT_FAULT, and its instruction */
     uint64_t fault_code, fault_frame;
     enum window_fault fault_kind;
@@ -184,6 +202,9 @@ void ctx_drop_all(struct bt *bt);
 void bt_reset_return_stack(struct bt *bt);
 bool site_is_callout(const struct bt *bt, uint64_t code);
 bool site_note_fault(struct bt *bt, uint64_t code, unsigned faults); /* true: enough of them, from now on a call-out */
+uint32_t site_index(const struct bt *bt, uint64_t code); /* SITE_NONE: not a call-out */
+/* The call-out was executed; was_needed: it met a device or a page with code.  True: it shall be a plain access again. */
+bool site_note_execution(struct bt *bt, uint32_t index, bool was_needed);
 
 /* translate.c: NULL if the first instruction cannot be fetched or decoded (let the interpreter fault). */
 struct block *translate_block(struct bt *bt, struct ctx *ctx, uint32_t guest_rip, uint64_t code, int64_t second_frame);

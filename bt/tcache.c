@@ -10,6 +10,9 @@
 #include <sys/mman.h>
 #include "host/log.h"
 
+#define SITE_PATIENCE 64
+#define SITE_PATIENCE_MAX 9 /* 64 << 9 fits 16 bits */
+
 static unsigned block_hash(uint64_t code, uint32_t rip, uint32_t mode)
 {
     uint64_t h = (code ^ (uint64_t)rip << 7 ^ (uint64_t)mode << 29) * 0x9e3779b97f4a7c15ull;
@@ -332,11 +335,36 @@ static struct site *site_slot(const struct bt *bt, uint64_t code)
     return (struct site *)&bt->sites[(code * 0x9e3779b97f4a7c15ull) >> (64 - SITE_HASH_BITS)];
 }
 
+uint32_t site_index(const struct bt *bt, uint64_t code)
+{
+    const struct site *s;
+
+    if (!bt->frame_has_site[code >> 12])
+        return SITE_NONE;
+    s = site_slot(bt, code);
+    return s->code == code && s->is_callout ? (uint32_t)(s - bt->sites) : SITE_NONE;
+}
+
 bool site_is_callout(const struct bt *bt, uint64_t code)
 {
-    const struct site *s = site_slot(bt, code);
+    return site_index(bt, code) != SITE_NONE;
+}
 
-    return s->code == code && s->is_callout;
+bool site_note_execution(struct bt *bt, uint32_t index, bool was_needed)
+{
+    struct site *s = &bt->sites[index];
+
+    if (was_needed) {
+        s->ordinary = 0;
+        return false;
+    }
+    if (++s->ordinary < SITE_PATIENCE << s->patience || s->patience >= SITE_PATIENCE_MAX)
+        return false;
+    s->patience++;
+    s->ordinary = 0;
+    s->count = 0;
+    s->is_callout = false;
+    return true;
 }
 
 bool site_note_fault(struct bt *bt, uint64_t code, unsigned faults)
@@ -345,6 +373,7 @@ bool site_note_fault(struct bt *bt, uint64_t code, unsigned faults)
 
     if (s->code != code)
         *s = (struct site){.code = code};
+    bt->frame_has_site[code >> 12] = 1;
     if (s->is_callout || ++s->count < faults)
         return false;
     return s->is_callout = true;

@@ -14,9 +14,26 @@ void xlat_recover(struct xlat *x, unsigned fix)
     tcache_add_recover(x->bt, x->b, x->rips[x->i], x->icount - (fix != FIX_NONE), fix);
 }
 
+static uint16_t cause_of(struct bt *bt, const struct insn_desc *desc, bool is_site)
+{
+    unsigned i;
+
+    for (i = 0; i < bt->n_causes; i++)
+        if (bt->causes[i].desc == desc && bt->causes[i].is_site == is_site)
+            return (uint16_t)i;
+    if (i < MAX_CAUSES) {
+        bt->causes[i] = (struct callout_cause){.desc = desc, .is_site = is_site};
+        bt->n_causes++;
+        return (uint16_t)i;
+    }
+    return MAX_CAUSES - 1;
+}
+
 void xlat_callout(struct xlat *x, const struct insn *in, bool may_resume)
 {
-    struct callout_site site = {.guest_rip = x->rips[x->i], .insn_len = in->len, .may_resume = may_resume};
+    uint32_t index = site_index(x->bt, x->b->code + (x->rips[x->i] - x->b->guest_rip));
+    struct callout_site site = {.guest_rip = x->rips[x->i], .insn_len = in->len, .may_resume = may_resume,
+                                .cause = cause_of(x->bt, in->desc, index != SITE_NONE), .site = index};
 
     emit_call(x->e, x->bt->stub_callout);
     emit_bytes(x->e, &site, sizeof(site));
@@ -212,7 +229,7 @@ static void emit_body(struct xlat *x)
 
     for (x->i = 0; x->i < x->n; x->i++) {
         const struct insn *in = &x->insns[x->i];
-        struct xlat before = *x;
+        unsigned n_exits = x->n_exits, icount = x->icount, gated = x->gated;
         uint8_t *start = x->e->p;
         uint32_t n_recover = x->bt->n_recover, b_recover = x->b->n_recover;
 
@@ -225,7 +242,9 @@ static void emit_body(struct xlat *x)
             continue;
         }
         /* take back what a failed attempt emitted */
-        *x = before;
+        x->n_exits = n_exits;
+        x->icount = icount;
+        x->gated = (uint8_t)gated;
         x->e->p = start;
         x->bt->n_recover = n_recover;
         x->b->n_recover = b_recover;

@@ -635,6 +635,8 @@ enum window_fault window_fill(struct windows *ws, struct window *w, gla_t gla, b
     if (r.levels && !note_tables(ws, w, gla, &r))
         return WINDOW_DEVICE;
     ws->stats.fills++;
+    if (w->key.is_user)
+        ws->stats.user_fills++;
     if (w->page[page] == PAGE_MAPPED(frame, is_writable))
         return WINDOW_DEVICE; /* mapped as it should be, and still faults: not ours to solve here */
     if (w->page[page] == PAGE_MAPPED(frame, 0) && is_writable &&

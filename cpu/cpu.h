@@ -233,6 +233,7 @@ struct cpu {
         uint64_t sens_sites[SENS_COUNT]; /* translated */
         uint64_t exceptions[32];
         uint64_t ext_interrupts, soft_interrupts, task_switches;
+        uint64_t indirect_accesses; /* to devices, ROM and pages with code, as far as the interpreter made them */
     } stats;
 
     /* x87, MMX, SSE (and later AVX) state in FXSAVE64/XSAVE layout, when not in the host's registers. */

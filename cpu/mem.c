@@ -87,6 +87,8 @@ static uint64_t target_load(struct cpu *cpu, const struct tlb_target *t, unsigne
 {
     uint64_t value = 0;
 
+    if (!t->host)
+        cpu->stats.indirect_accesses++;
     if (t->host)
         memcpy(&value, t->host, n);
     else if (n & (n - 1))
@@ -98,6 +100,8 @@ static uint64_t target_load(struct cpu *cpu, const struct tlb_target *t, unsigne
 
 static void target_store(struct cpu *cpu, const struct tlb_target *t, unsigned n, const uint8_t *bytes)
 {
+    if (!t->host || *t->code_flag)
+        cpu->stats.indirect_accesses++;
     if (t->host) {
         announce_write(cpu, t, n);
         memcpy(t->host, bytes, n);
@@ -183,8 +187,10 @@ static inline bool write_linear(struct cpu *cpu, gla_t gla, unsigned size, unsig
 
     if (is_likely(e->write_tag == tlb_tag(gla, cpu->tlb->fast_generation) && !(gla & (size - 1)) && !cpu->probe)) {
         store_sized(e->host + (gla & GUEST_PAGE_MASK), size, value);
-        if (__builtin_expect(*e->code_flag, 0))
+        if (__builtin_expect(*e->code_flag, 0)) {
+            cpu->stats.indirect_accesses++;
             guestmem_written(cpu->board.guestmem, e->mem_off + (gla & GUEST_PAGE_MASK), size);
+        }
         return true;
     }
     return write_slow(cpu, gla, size, access, value);
@@ -266,6 +272,7 @@ bool mem_read_buf(struct cpu *cpu, enum sreg seg, uint64_t off, void *buf, unsig
             memcpy((uint8_t *)buf + done, t.host, n);
         else
             space_read_buf(cpu->board.mem, t.gpa, (uint8_t *)buf + done, n);
+        cpu->stats.indirect_accesses += !t.host;
     }
     note_data_breakpoints(cpu, gla, len, false);
     return true;

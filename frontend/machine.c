@@ -335,6 +335,7 @@ static int create_engine(struct machine *m)
         .want_counts = m->options->want_stats,
         .want_perf_map = m->options->want_perf_map,
         .cache_bytes = m->options->code_cache_bytes,
+        .without = m->options->without,
     };
     const char *why = "";
 

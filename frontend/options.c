@@ -1,6 +1,8 @@
 /* The command line as one table of words, each with the function that takes its value. */
 #include "frontend/options.h"
 
+#include "bt/bt.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <math.h>
@@ -283,6 +285,24 @@ static void take_cpu(struct parse *p, const char *value)
         complain(p, "--cpu: %s", why);
 }
 
+/* Names separated by commas; "all" is every one. */
+static void take_without(struct parse *p, const char *value)
+{
+    for (const char *end; *value; value = end + (*end == ',')) {
+        unsigned found = strncmp(value, "all", 3) == 0 && strcspn(value, ",") == 3 ? (1u << BT_TECHNIQUES) - 1 : 0;
+
+        end = value + strcspn(value, ",");
+        for (unsigned i = 0; i < BT_TECHNIQUES; i++)
+            if (strlen(bt_technique_names[i]) == (size_t)(end - value) && !strncmp(bt_technique_names[i], value, (size_t)(end - value)))
+                found = 1u << i;
+        if (!found) {
+            complain(p, "--without %.*s: no such technique", (int)(end - value), value);
+            return;
+        }
+        p->o->without |= found;
+    }
+}
+
 static void take_help(struct parse *p, const char *value)
 {
     p->o->command = COMMAND_HELP;
@@ -318,6 +338,7 @@ static const struct word {
     {"stats", VALUE_AFTER_EQUALS, take_stats},
     {"perf-map", VALUE_NONE, take_perf_map},
     {"code-cache", VALUE_NEEDED, take_code_cache},
+    {"without", VALUE_NEEDED, take_without},
     {"log", VALUE_NEEDED, take_log},
     {"control", VALUE_NEEDED, take_control},
     {"help", VALUE_NONE, take_help},

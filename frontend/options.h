@@ -57,6 +57,7 @@ struct options {
     bool want_stats;
     bool want_perf_map;
     uint64_t code_cache_bytes; /* 0: default */
+    unsigned without;          /* bits 1 << enum bt_technique */
     const char *stats_file; /* JSON goes here; NULL: table on stderr */
     unsigned log_mask;
     const char *control; /* socket path or NULL */

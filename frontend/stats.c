@@ -8,6 +8,7 @@
 #include "host/util.h"
 
 #define MAX_COUNTERS 256
+#define MAX_CALLOUTS 24 /* shown */
 
 static const char *const sens_names[SENS_COUNT] = {
     [SENS_SGDT] = "SGDT", [SENS_SIDT] = "SIDT", [SENS_SLDT] = "SLDT", [SENS_STR] = "STR", [SENS_SMSW] = "SMSW",
@@ -27,6 +28,8 @@ struct summary {
     uint64_t insns, insns_bt, insns_interp;
     unsigned counter_count;
     struct bt_counter counters[MAX_COUNTERS];
+    unsigned callout_count;
+    struct bt_callout callouts[MAX_CALLOUTS];
 };
 
 static void summarize(struct summary *s, const struct bt *bt, const struct cpu *cpu)
@@ -37,6 +40,7 @@ static void summarize(struct summary *s, const struct bt *bt, const struct cpu *
     s->counter_count = bt ? bt_counters(bt, s->counters, MAX_COUNTERS) : 0;
     if (s->counter_count > MAX_COUNTERS)
         s->counter_count = MAX_COUNTERS;
+    s->callout_count = bt ? bt_callouts(bt, s->callouts, MAX_CALLOUTS) : 0;
 }
 
 static uint64_t counter_value(const struct summary *s, const char *name)
@@ -91,6 +95,10 @@ void stats_print(FILE *out, const struct bt *bt, const struct cpu *cpu, double s
         fputs("translator\n", out);
         for (unsigned i = 0; i < s->counter_count; i++)
             fprintf(out, "  %-26s %16llu\n", s->counters[i].name, (unsigned long long)s->counters[i].value);
+        fprintf(out, "%-28s %16s %12s\n", "call-outs by instruction", "executed", "per million");
+        for (unsigned i = 0; i < s->callout_count; i++)
+            fprintf(out, "  %-16s %-9s %16llu %12.2f\n", s->callouts[i].name, s->callouts[i].is_site ? "(access)" : "",
+                    (unsigned long long)s->callouts[i].count, per_million(s->callouts[i].count, s->insns));
     }
     print_sensitive(out, cpu, "sensitive, unprivileged", SENS_SGDT, SENS_INT);
     print_sensitive(out, cpu, "privileged, and others", SENS_IRET, SENS_COUNT - 1);
@@ -128,6 +136,16 @@ static json_t *exceptions_object(const struct cpu *cpu)
     return object;
 }
 
+static json_t *callouts_array(const struct summary *s)
+{
+    json_t *array = json_array();
+
+    for (unsigned i = 0; i < s->callout_count; i++)
+        json_array_append_new(array, json_pack("{s:s, s:b, s:o}", "instruction", s->callouts[i].name, "access",
+                                               s->callouts[i].is_site, "executed", count(s->callouts[i].count)));
+    return array;
+}
+
 static json_t *stats_object(const struct summary *s, const struct cpu *cpu, double seconds)
 {
     json_t *translator = json_object(), *object;
@@ -141,6 +159,7 @@ static json_t *stats_object(const struct summary *s, const struct cpu *cpu, doub
                        count(cpu->stats.ext_interrupts), "software_interrupts", count(cpu->stats.soft_interrupts),
                        "task_switches", count(cpu->stats.task_switches), "exceptions", exceptions_object(cpu));
     json_object_set_new(object, "translator", translator);
+    json_object_set_new(object, "call_outs", callouts_array(s));
     json_object_set_new(object, "sensitive_unprivileged", sensitive_object(cpu, SENS_SGDT, SENS_INT));
     json_object_set_new(object, "privileged", sensitive_object(cpu, SENS_IRET, SENS_COUNT - 1));
     return object;
