@@ -213,10 +213,12 @@ struct cpu {
     uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
     uint64_t apic_base, pat, misc_enable, tsc_offset, mtrr_def_type, mtrr_fixed[11], mtrr_var[16], tsc_aux;
     uint64_t star, lstar, cstar, sfmask, kernel_gs_base;
-    uint64_t mcg_status, mc_regs[32], spec_ctrl;
+    uint64_t mcg_status, mc_regs[32], spec_ctrl, perf_counter[2], perf_select[2];
     uint64_t xcr0;
 
     struct cpu_config config; /* model and features: what executes and what CPUID says; does not change */
+    uint32_t eflags_mask;     /* the flags that exist */
+    uint64_t cr4_mask;
 
     struct cpu_board board;
     struct cpu_mmu_hooks mmu_hooks;

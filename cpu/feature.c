@@ -37,6 +37,12 @@ static bool has_subleaves(uint32_t leaf)
     return leaf == 0x7 || leaf == 0xd;
 }
 
+/* The FPU is older than CPUID. */
+static bool needs_cpuid(enum cpu_feature feature)
+{
+    return features[feature].word != WORD_NONE && feature != FEAT_FPU;
+}
+
 /* --- sets --- */
 
 void features_add(struct cpu_features *f, enum cpu_feature feature)
@@ -44,6 +50,8 @@ void features_add(struct cpu_features *f, enum cpu_feature feature)
     if (feature == FEAT_NONE)
         return;
     f->bits[feature / 64] |= 1ull << feature % 64;
+    if (needs_cpuid(feature))
+        features_add(f, FEAT_CPUID);
     for (unsigned i = 0; i < 2; i++)
         features_add(f, features[feature].needs[i]);
 }
@@ -53,7 +61,7 @@ static bool has_needs(const struct cpu_features *f, enum cpu_feature feature)
     for (unsigned i = 0; i < 2; i++)
         if (features[feature].needs[i] != FEAT_NONE && !features_has(f, features[feature].needs[i]))
             return false;
-    return true;
+    return !needs_cpuid(feature) || features_has(f, FEAT_CPUID);
 }
 
 void features_remove(struct cpu_features *f, enum cpu_feature feature)
@@ -131,7 +139,7 @@ const struct cpu_model cpu_models[CPU_MODEL_COUNT] = {
     {"pentium3", "Pentium III (Coppermine)", 0x686, 0x2, 0, {0x03020101, 0, 0, 0x0c040882}, 2, &cpu_models[2],
      LIST(FEAT_SSE)},
     {"core2", "Core 2 (Merom), in 32 bits", 0x6fb, 0xa, 0x80000008, {0x05b0b101, 0x005657f0, 0, 0x2cb43049}, 0,
-     &cpu_models[3], LIST(FEAT_CLFSH, FEAT_SSE2, FEAT_SSE3, FEAT_SSSE3, FEAT_NX)},
+     &cpu_models[3], LIST(FEAT_CORE, FEAT_CLFSH, FEAT_SSE2, FEAT_SSE3, FEAT_SSSE3, FEAT_NX)},
     {"host", "all that Ringer and this host can do", 0x6fb, 0x16, 0x80000008, {0x05b0b101, 0x005657f0, 0, 0x2cb43049}, 0,
      NULL, NULL},
 };

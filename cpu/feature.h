@@ -21,11 +21,13 @@ enum cpuid_word {
 enum feature_support { SUPPORT_FIXED, SUPPORT_ALWAYS, SUPPORT_HOST, SUPPORT_NEVER };
 
 /* clang-format off */
-/* X(identifier, name, word, bit, support, two features that it needs).  A feature stands behind those that it needs. */
+/* X(identifier, name, word, bit, support, two features that it needs).  A feature stands behind those that it needs;
+ * all that CPUID shows need FEAT_CPUID. */
 #define CPU_FEATURES(X) \
     X(486,       "486",       WORD_NONE,   0,  SUPPORT_FIXED,  NONE,   NONE) /* CMPXCHG, XADD, BSWAP, INVLPG ... */ \
     X(586,       "586",       WORD_NONE,   0,  SUPPORT_FIXED,  486,    NONE) /* P5 instructions without a CPUID bit */ \
     X(686,       "686",       WORD_NONE,   0,  SUPPORT_FIXED,  586,    NONE) /* P6: hint NOPs, RDPMC */ \
+    X(CORE,      "core",      WORD_NONE,   0,  SUPPORT_FIXED,  686,    NONE) /* MSRs of the Core generation */ \
     X(CPUID,     "cpuid",     WORD_NONE,   0,  SUPPORT_ALWAYS, 486,    NONE) /* the instruction, and EFLAGS.ID */ \
     X(FPU,       "fpu",       WORD_1_EDX,  0,  SUPPORT_FIXED,  NONE,   NONE) \
     X(VME,       "vme",       WORD_1_EDX,  1,  SUPPORT_ALWAYS, NONE,   NONE) \
@@ -88,7 +90,7 @@ enum cpu_feature { FEAT_NONE, CPU_FEATURES(FEATURE_ID) FEAT_COUNT };
 /* clang-format on */
 
 struct cpu_features {
-    uint64_t bits[(FEAT_COUNT + 63) / 64];
+    uint64_t bits[FEAT_COUNT / 64 + 1]; /* FEAT_COUNT itself: never set */
 };
 
 static inline bool features_has(const struct cpu_features *f, enum cpu_feature feature)

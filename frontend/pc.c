@@ -787,6 +787,7 @@ void pc_reset(struct pc *pc)
     pc->is_fpu_irq_latched = false;
     update_fpu_irq(pc);
     cpu_reset(pc->cpu, true);
+    lapic_set_apic_base(&pc->lapic, pc->cpu->apic_base);
     a20_changed(pc, 0, true);
 }
 
