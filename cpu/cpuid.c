@@ -10,6 +10,7 @@
 #include "cpu/avx.h"
 #include "cpu/hostfp.h"
 
+#define LEAF_XSAVE       0xdu
 #define LEAF_HYPERVISOR  0x40000000u
 #define LEAF_EXT         0x80000000u
 #define LINEAR_BITS      32u
@@ -23,6 +24,8 @@ static uint32_t leaf_max(const struct cpu *cpu)
     uint32_t basic, extended;
 
     features_leaf_max(&cpu->config.features, &basic, &extended);
+    if (cpu_has_feature(cpu, FEAT_XSAVE) && basic < LEAF_XSAVE)
+        basic = LEAF_XSAVE;
     return basic > cpu->config.model->leaf_max ? basic : cpu->config.model->leaf_max;
 }
 
@@ -93,7 +96,7 @@ static struct cpuid_leaf base_leaf(const struct cpu *cpu, uint32_t leaf, uint32_
         return (struct cpuid_leaf){model->cache_leaf[0], model->cache_leaf[1], model->cache_leaf[2], model->cache_leaf[3]};
     case 4:
         return cache_leaf(subleaf);
-    case 0xd:
+    case LEAF_XSAVE:
         return xsave_leaf(cpu, subleaf);
     case 0x15: /* TSC = crystal * EBX / EAX */
         return (struct cpuid_leaf){1, CLOCK_TSC_HZ / CLOCK_BUS_HZ, CLOCK_BUS_HZ, 0};

@@ -41,6 +41,33 @@ static void expect(struct fixture *f, const char *text)
     start(f);
 }
 
+/* Two bytes where they can say it: not with X, B, W or another map than 0F. */
+static void vex(void **state)
+{
+    struct hinsn add = {.vex_map = MAP_0F, .op = {0x58}, .n_op = 1, .has_modrm = true, .reg = 1, .rm = 2, .vvvv = 7};
+    struct hinsn shift = {.vex_map = MAP_0F38, .vex_pp = 2, .op = {0xf7}, .n_op = 1, .has_modrm = true, .reg = H_R12, .rm = 1, .vvvv = H_R12};
+    struct hinsn fma = {.vex_map = MAP_0F38, .vex_pp = 1, .vex_l = 1, .vex_w = 1, .op = {0xb8}, .n_op = 1, .has_modrm = true,
+                        .reg = 3, .is_mem = true, .vvvv = 4};
+    struct fixture f;
+
+    start(&f);
+    emit_insn(&f.e, &add);
+    assert_int_equal(f.e.p - f.buf, 4);
+    expect(&f, "vaddps xmm1, xmm7, xmm2");
+    add.is_mem = true;
+    add.mem = HMEM(H_R8, 0);
+    add.mem.is_gs = true;
+    emit_insn(&f.e, &add);
+    assert_int_equal(f.e.p - f.buf, 6);
+    expect(&f, "vaddps xmm1, xmm7, xmmword ptr gs:[r8]");
+    emit_insn(&f.e, &shift);
+    expect(&f, "sarx r12d, ecx, r12d");
+    fma.mem = HMEM_X(H_R12, H_RSI, 2, 0x40);
+    fma.mem.is_gs = fma.mem.is_addr32 = true;
+    emit_insn(&f.e, &fma);
+    expect(&f, "vfmadd231pd ymm3, ymm4, ymmword ptr gs:[r12d + esi*4 + 0x40]");
+}
+
 static void moves(void **state)
 {
     struct fixture f;
@@ -130,6 +157,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(moves),
+        cmocka_unit_test(vex),
         cmocka_unit_test(memory_operands),
         cmocka_unit_test(jumps_land),
         cmocka_unit_test(full_is_sticky),
