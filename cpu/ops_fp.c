@@ -409,11 +409,28 @@ static void take_top(struct cpu *cpu, const uint8_t *image)
     cpu->fpu[FX_FTW] = image[FX_FTW];
 }
 
+/* VCVTPS2PH ignores FTZ. */
+static bool is_to_half(const struct insn *in)
+{
+    return in->vex && in->map == MAP_0F3A && in->opcode == 0x1d;
+}
+
+static bool has_subnormal_half(const struct insn *in, const uint8_t *halves)
+{
+    for (unsigned i = 0; i < (in->vex_l ? 8 : 4); i++) {
+        unsigned half = (unsigned)load_le(halves + 2 * i, 2);
+
+        if (!(half & 0x7c00) && (half & 0x03ff))
+            return true;
+    }
+    return false;
+}
+
 /* What the guest's masks make of the flags of a masked run (SDM 1 11.5).  #XM leaves everything but MXCSR unchanged, and the
  * x87 tags and TOP, which conversions with an MMX operand have reset by then (seen on AMD family 17h and later).
  * Masked underflow is tiny and inexact, unmasked underflow just tiny (SDM 1 4.9.1.5); with FTZ every tiny result sets the
  * flag, so a second run tells. */
-static bool run_unmasked(struct cpu *cpu, hostfp_code_t code, struct hostfp_regs *regs, struct buffer *buf)
+static bool run_unmasked(struct cpu *cpu, const struct insn *in, hostfp_code_t code, struct hostfp_regs *regs, struct buffer *buf)
 {
     uint8_t image[XSAVE_SIZE] __attribute__((aligned(64))), trial[XSAVE_SIZE] __attribute__((aligned(64)));
     uint32_t guest = mxcsr(cpu), unmasked = ~guest >> MXCSR_MASK_SHIFT & MXCSR_FLAGS, raised = 0;
@@ -423,6 +440,8 @@ static bool run_unmasked(struct cpu *cpu, hostfp_code_t code, struct hostfp_regs
     if (unmasked & MXCSR_UE)
         raised = run_masked(cpu, code, MXCSR_FTZ, trial, &trial_regs, &trial_buf) & MXCSR_UE;
     raised |= run_masked(cpu, code, 0, image, regs, buf);
+    if (is_to_half(in) && has_subnormal_half(in, in->is_mem ? buf->bytes : image + FX_XMM + 16 * in->rm))
+        raised |= unmasked & MXCSR_UE;
     if (raised & unmasked) {
         if (raised & unmasked & MXCSR_PRECOMPUTATION)
             raised &= MXCSR_PRECOMPUTATION;
@@ -470,7 +489,7 @@ bool op_sse(struct cpu *cpu, const struct insn *in)
     regs = regs_in(cpu, in, gpr);
     if ((mxcsr(cpu) & MXCSR_MASKS) == MXCSR_MASKS)
         hostfp_run(cpu, code, cpu->fpu, cpu->fpu, &regs, buf.bytes);
-    else if (!run_unmasked(cpu, code, &regs, &buf))
+    else if (!run_unmasked(cpu, in, code, &regs, &buf))
         return false;
     regs_out(cpu, gpr, &regs);
     return size && (in->desc->attr & ATTR_MEM_W) ? operand_out(cpu, in, ea, size, &buf) : true;
