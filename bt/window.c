@@ -580,7 +580,7 @@ static bool neighbour_fits(const struct windows *ws, const struct window *w, con
 {
     uint32_t p = page + (uint32_t)delta;
     unsigned n = 4096u / leaf->entry_size;
-    uint64_t e, c, need = PTE_A | (is_writable ? PTE_D : 0), same = PTE_P | PTE_RW | PTE_US | 1ull << 63;
+    uint64_t e, c, need = PTE_A | (is_writable ? PTE_D : 0), same = PTE_P | PTE_RW | PTE_US | 0xfffull << 52 | 1ull << 7; /* reserved bits too */
     uint64_t f = frame + (uint64_t)(int64_t)delta;
 
     if (p >= WINDOW_PAGES || p / n != page / n || w->page[p] || f >= ws->n_frames)

@@ -10,27 +10,58 @@
 #include "cpu/mem.h"
 #include "cpu/protect.h"
 #include "cpu/tlb.h"
+#include "host/log.h"
 
 #define A20_BIT (1ull << 20)
+
+/* Flags and control bits come with features.  SDM 1 3.4.3, 3A 2.5. */
+static void apply_config(struct cpu *cpu)
+{
+    static const struct {
+        enum cpu_feature feature;
+        uint32_t cr4;
+    } cr4_bits[] = {
+        {FEAT_VME, CR4_VME | CR4_PVI}, {FEAT_TSC, CR4_TSD},     {FEAT_DE, CR4_DE},         {FEAT_PSE, CR4_PSE}, {FEAT_PAE, CR4_PAE},
+        {FEAT_MCE, CR4_MCE},           {FEAT_PGE, CR4_PGE},     {FEAT_586, CR4_PCE},       {FEAT_FXSR, CR4_OSFXSR},
+        {FEAT_SSE, CR4_OSXMMEXCPT},    {FEAT_XSAVE, CR4_OSXSAVE},
+    };
+
+    cpu->cr4_mask = 0;
+    for (unsigned i = 0; i < ARRAY_SIZE(cr4_bits); i++)
+        if (cpu_has_feature(cpu, cr4_bits[i].feature))
+            cpu->cr4_mask |= cr4_bits[i].cr4;
+    cpu->eflags_mask = EFLAGS_STATUS | EFLAGS_TF | EFLAGS_IF | EFLAGS_DF | EFLAGS_IOPL | EFLAGS_NT | EFLAGS_RF | EFLAGS_VM | EFLAGS_AC;
+    if (cpu_has_feature(cpu, FEAT_VME))
+        cpu->eflags_mask |= EFLAGS_VIF | EFLAGS_VIP;
+    if (cpu_has_feature(cpu, FEAT_CPUID))
+        cpu->eflags_mask |= EFLAGS_ID;
+    cpu->paging.lacks_pse36 = !cpu_has_feature(cpu, FEAT_PSE36);
+    cpu->paging.lacks_pat = !cpu_has_feature(cpu, FEAT_PAT);
+    cpu->paging.phys_bits = cpu_has_feature(cpu, FEAT_PAE) || cpu_has_feature(cpu, FEAT_PSE36) ? 36 : 32;
+}
 
 struct cpu *cpu_create(const struct cpu_board *board)
 {
     size_t bytes = (sizeof(struct cpu) + GUEST_PAGE_MASK) & ~(size_t)GUEST_PAGE_MASK;
     struct cpu *cpu = aligned_alloc(GUEST_PAGE_SIZE, bytes);
+    char why[128];
 
     if (!cpu)
         return NULL;
     memset(cpu, 0, bytes);
     cpu->board = *board;
     cpu->paging.a20_mask = ~0ull;
-    cpu->paging.phys_bits = 36;
+    if (board->config)
+        cpu->config = *board->config;
+    else if (!cpu_config_parse(&cpu->config, NULL, why, sizeof(why)))
+        BUG("%s", why);
+    apply_config(cpu);
     if (tlb_init(cpu))
         goto out_cpu;
     if (interp_init(cpu))
         goto out_tlb;
     if (hostfp_init(cpu))
         goto out_interp;
-    cpuid_init(cpu);
     atomic_store(&cpu->poll, &cpu->poll_word);
     cpu_reset(cpu, true);
     return cpu;

@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include "cpu/feature.h"
 #include "host/clock.h"
 #include "host/util.h"
 #include "mmu/paging.h"
@@ -147,6 +148,7 @@ struct cpu_board {
     void (*triple_fault)(void *opaque);                      /* shutdown cycle; the CPU has stopped */
     void (*apic_base)(void *opaque, uint64_t value);         /* IA32_APIC_BASE was written; not called in resets */
     void *opaque;
+    const struct cpu_config *config;                         /* the model; copied.  NULL: "host" */
 };
 
 /* Why translations, windows or cached walks are stale: told to bt/ when it is there (all NULL without).
@@ -211,12 +213,12 @@ struct cpu {
     uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
     uint64_t apic_base, pat, misc_enable, tsc_offset, mtrr_def_type, mtrr_fixed[11], mtrr_var[16], tsc_aux;
     uint64_t star, lstar, cstar, sfmask, kernel_gs_base;
-    uint64_t mcg_status, mc_regs[32], spec_ctrl;
+    uint64_t mcg_status, mc_regs[32], spec_ctrl, perf_counter[2], perf_select[2];
     uint64_t xcr0;
 
-    struct {
-        uint32_t features_1_ecx, features_1_edx, features_7_ebx, features_7_edx, features_8_ecx, features_8_edx;
-    } cpuid; /* what executes; the decoder's #UD decisions follow it */
+    struct cpu_config config; /* model and features: what executes and what CPUID says; does not change */
+    uint32_t eflags_mask;     /* the flags that exist */
+    uint64_t cr4_mask;
 
     struct cpu_board board;
     struct cpu_mmu_hooks mmu_hooks;

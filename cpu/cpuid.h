@@ -9,10 +9,11 @@ struct cpuid_leaf {
     uint32_t eax, ebx, ecx, edx;
 };
 
-/* Choose the features: everything the model offers and, for instructions run natively, the host has too. */
-void cpuid_init(struct cpu *cpu);
 struct cpuid_leaf cpuid_query(const struct cpu *cpu, uint32_t leaf, uint32_t subleaf);
 /* May instructions of this feature execute?  Otherwise they are #UD. */
-bool cpu_has_feature(const struct cpu *cpu, enum insn_feature feature);
+static inline bool cpu_has_feature(const struct cpu *cpu, enum cpu_feature feature)
+{
+    return features_has(&cpu->config.features, feature);
+}
 
 #endif

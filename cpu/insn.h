@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "cpu/feature.h"
 #include "host/util.h"
 
 struct cpu;
@@ -72,16 +73,8 @@ struct insn_desc {
     uint8_t sens;    /* enum sensitive_id for counters, else 0 */
     uint16_t mem_size; /* bytes of the memory operand, 0: by operand size */
     uint32_t attr;
-    uint8_t feature; /* enum insn_feature */
+    uint8_t feature; /* enum cpu_feature: without it the row is #UD */
     insn_fn *exec;
-};
-
-/* CPUID features an opcode needs; cpu/cpuid.c answers cpu_has_feature(). */
-enum insn_feature {
-    FEAT_NONE, FEAT_486, FEAT_586 /* CMPXCHG8B, RDTSC, CPUID */, FEAT_FPU, FEAT_TSC, FEAT_MSR, FEAT_CX8, FEAT_SEP, FEAT_CMOV, FEAT_CLFSH,
-    FEAT_MMX, FEAT_FXSR, FEAT_SSE, FEAT_SSE2, FEAT_SSE3, FEAT_SSSE3, FEAT_SSE41, FEAT_SSE42, FEAT_POPCNT, FEAT_MOVBE, FEAT_AES,
-    FEAT_PCLMUL, FEAT_RDRAND, FEAT_XSAVE, FEAT_RDTSCP, FEAT_MONITOR, FEAT_SYSCALL, FEAT_AVX, FEAT_AVX2, FEAT_FMA, FEAT_BMI1, FEAT_BMI2,
-    FEAT_LZCNT, FEAT_RDSEED, FEAT_ADX, FEAT_F16C, FEAT_SHA, FEAT_COUNT
 };
 
 enum insn_map { MAP_1B, MAP_0F, MAP_0F38, MAP_0F3A };

@@ -3,6 +3,7 @@
  *
  * Instruction and data pointers (FIP, FDP, FOP, FCS, FDS) are always zero in what the guest sees: the host's would be
  * addresses of ours.  Processors with FDP_EXCPTN_ONLY and without FCS/FDS come close to that. */
+#include "cpu/cpuid.h"
 #include "cpu/flags.h"
 #include "cpu/hostfp.h"
 #include "cpu/operand.h"
@@ -303,6 +304,8 @@ bool op_fxsave(struct cpu *cpu, const struct insn *in)
         return false;
     memcpy(image, cpu->fpu, size);
     store_le(image + FX_MXCSR_MASK, 4, MXCSR_VALID);
+    if (!cpu_has_feature(cpu, FEAT_SSE)) /* reserved, with its mask */
+        memset(image + FX_MXCSR, 0, 8);
     return mem_write_buf(cpu, in->seg, insn_ea(cpu, in), image, size);
 }
 
@@ -313,6 +316,8 @@ bool op_fxrstor(struct cpu *cpu, const struct insn *in)
 
     if (!image_linear(cpu, in, ACCESS_READ) || !mem_read_buf(cpu, in->seg, insn_ea(cpu, in), image, FX_SIZE))
         return false;
+    if (!cpu_has_feature(cpu, FEAT_SSE))
+        store_le(image + FX_MXCSR, 4, mxcsr(cpu));
     if (load_le(image + FX_MXCSR, 4) & ~(uint64_t)MXCSR_VALID)
         return cpu_raise_error(cpu, VEC_GP, 0);
     memcpy(cpu->fpu, image, image_size(in));

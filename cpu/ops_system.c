@@ -118,9 +118,6 @@ bool op_sti(struct cpu *cpu, const struct insn *in)
 
 #define CR0_DEFINED                                                                                                    \
     (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG)
-#define CR4_DEFINED                                                                                                    \
-    (CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE | CR4_OSFXSR |             \
-     CR4_OSXMMEXCPT)
 #define CR4_PAGING (CR4_PSE | CR4_PAE | CR4_PGE)
 #define CR0_PAGING (CR0_PG | CR0_WP | CR0_PE)
 
@@ -169,7 +166,7 @@ bool cpu_write_cr4(struct cpu *cpu, uint64_t value)
 {
     uint64_t changed = value ^ cpu->paging.cr4;
 
-    if (value & ~(uint64_t)CR4_DEFINED)
+    if (value & ~cpu->cr4_mask)
         return cpu_raise_error(cpu, VEC_GP, 0);
     if ((cpu->paging.cr0 & CR0_PG) && (value & CR4_PAE) && (changed & CR4_PAGING) &&
         !load_pdptes(cpu, cpu->paging.cr3))
@@ -195,6 +192,8 @@ bool op_mov_from_cr(struct cpu *cpu, const struct insn *in)
         value = cpu->paging.cr3;
         break;
     case 4:
+        if (!cpu->cr4_mask) /* a 486 without any of it */
+            return cpu_raise(cpu, VEC_UD);
         value = cpu->paging.cr4;
         break;
     default:
@@ -210,7 +209,7 @@ bool op_mov_to_cr(struct cpu *cpu, const struct insn *in)
 {
     uint64_t value = (uint32_t)cpu->gpr[in->rm & 15];
 
-    if (in->reg == 1 || in->reg > 4)
+    if (in->reg == 1 || in->reg > 4 || (in->reg == 4 && !cpu->cr4_mask))
         return cpu_raise(cpu, VEC_UD);
     if (!require_ring0(cpu))
         return false;
@@ -340,6 +339,8 @@ bool op_mov_to_dr(struct cpu *cpu, const struct insn *in)
 
 /* --- MSRs, counters, identification --- */
 
+#define PERF_COUNTER_MASK 0xffffffffffull
+
 static void set_edx_eax(struct cpu *cpu, uint64_t value)
 {
     cpu->gpr[REG_AX] = (uint32_t)value;
@@ -381,12 +382,12 @@ bool op_rdtscp(struct cpu *cpu, const struct insn *in)
     return true;
 }
 
-/* The two counters of a P6, which never count. */
+/* The two counters of P5 and P6, which never count. */
 bool op_rdpmc(struct cpu *cpu, const struct insn *in)
 {
     if ((!(cpu->paging.cr4 & CR4_PCE) && cpu->cpl != 0) || (uint32_t)cpu->gpr[REG_CX] > 1)
         return cpu_raise_error(cpu, VEC_GP, 0);
-    set_edx_eax(cpu, 0);
+    set_edx_eax(cpu, cpu->perf_counter[cpu->gpr[REG_CX] & 1] & PERF_COUNTER_MASK);
     return true;
 }
 
@@ -400,6 +401,22 @@ bool op_cpuid(struct cpu *cpu, const struct insn *in)
     cpu->gpr[REG_DX] = l.edx;
     return true;
 }
+
+/* Random numbers are the host's.  CF = 0 and the value 0: it had none. */
+#define DEFINE_RANDOM(name)                                                                                            \
+    bool op_##name(struct cpu *cpu, const struct insn *in)                                                             \
+    {                                                                                                                  \
+        uint64_t value;                                                                                                \
+        bool has_value;                                                                                                \
+                                                                                                                       \
+        __asm__ volatile(#name " %0" : "=r"(value), "=@ccc"(has_value));                                               \
+        if (!operand_write(cpu, in, 0, value))                                                                         \
+            return false;                                                                                              \
+        cpu->eflags = (cpu->eflags & ~EFLAGS_STATUS) | (has_value ? EFLAGS_CF : 0);                                    \
+        return true;                                                                                                   \
+    }
+DEFINE_RANDOM(rdrand)
+DEFINE_RANDOM(rdseed)
 
 bool op_hlt(struct cpu *cpu, const struct insn *in)
 {
@@ -502,7 +519,5 @@ UNDEFINED(sysret)
 UNDEFINED(rsm)
 UNDEFINED(monitor)
 UNDEFINED(mwait)
-UNDEFINED(rdrand)
-UNDEFINED(rdseed)
 UNDEFINED(xgetbv)
 UNDEFINED(xsetbv)

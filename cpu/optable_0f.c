@@ -4,7 +4,8 @@
 #include "cpu/optable.h"
 
 /* clang-format off */
-#define HINT_NOP           {"nop", {Ev}, 0, 0, 0, INNOCUOUS, 0, 0, HINT, 0, op_nop}
+/* P6 reserved these opcodes as NOPs; prefetches are some of them. */
+#define HINT_NOP           {"nop", {Ev}, 0, 0, 0, INNOCUOUS, 0, 0, HINT, FEAT_686, op_nop}
 #define CMOV(name, flags)  {name, {Gv, Ev}, flags, 0, 0, INNOCUOUS, 0, 0, RD, FEAT_CMOV, op_cmovcc}
 #define JCC(name, flags)   {name, {Jz}, flags, 0, 0, BRANCH, 0, 0, D64 | END, 0, op_jcc}
 #define SETCC(name, flags) {name, {Eb}, flags, 0, 0, INNOCUOUS, 0, 0, WR | BYTE, 0, op_setcc}
@@ -32,7 +33,7 @@ const struct insn_desc optable_0f[256][PFX_COUNT] = {
     [0x08] = {{"invd",    {0}, 0, 0, 0, PRIVILEGED, SENS_INVD, 0, 0, FEAT_486, op_invd}},
     [0x09] = {{"wbinvd",  {0}, 0, 0, 0, PRIVILEGED, SENS_INVD, 0, 0, FEAT_486, op_wbinvd}},
     [0x0b] = {{"ud2", {0}, 0, 0, 0, INTERPRET, 0, 0, END, 0, op_ud}},
-    [0x0d] = {{"prefetchw", {Ev}, 0, 0, 0, INNOCUOUS, 0, 0, HINT, 0, op_nop}},
+    [0x0d] = {{"prefetchw", {Ev}, 0, 0, 0, INNOCUOUS, 0, 0, HINT, FEAT_686, op_nop}},
     /* 0Eh, 0Fh: 3DNow! */
 
     [0x10] = {XMM("movups", SSE, RD, Vps, Wps), XMM("movupd", SSE2, RD, Vpd, Wpd),
@@ -47,7 +48,7 @@ const struct insn_desc optable_0f[256][PFX_COUNT] = {
     [0x16] = {XMM("movhps", SSE, RD, Vq, Wq) /* mod 3: MOVLHPS */, XMM("movhpd", SSE2, RD | MEM, Vq, Mq),
               XMM("movshdup", SSE3, RD, Vx, Wx)},
     [0x17] = {XMM("movhps", SSE, WR | MEM, Mq, Vq), XMM("movhpd", SSE2, WR | MEM, Mq, Vq)},
-    [0x18] = {{"prefetch", {Ev}, 0, 0, 0, INNOCUOUS, 0, 0, HINT, 0, op_nop}}, /* group 16: NTA, T0, T1, T2; NOP */
+    [0x18] = {{"prefetch", {Ev}, 0, 0, 0, INNOCUOUS, 0, 0, HINT, FEAT_686, op_nop}}, /* group 16: NTA, T0, T1, T2; NOP */
     [0x19] = {HINT_NOP},
     [0x1a] = {HINT_NOP},
     [0x1b] = {HINT_NOP},
@@ -185,7 +186,7 @@ const struct insn_desc optable_0f[256][PFX_COUNT] = {
 
     [0xa0] = {{"push",  {FS_}, 0, 0, 0, SENSITIVE, SENS_PUSH_SREG, 0, D64, 0, op_push_sreg}},
     [0xa1] = {{"pop",   {FS_}, 0, 0, 0, SENSITIVE, SENS_POP_SREG,  0, D64 | END, 0, op_pop_sreg}},
-    [0xa2] = {{"cpuid", {0}, 0, 0, 0, SENSITIVE, SENS_CPUID, 0, 0, FEAT_586, op_cpuid}},
+    [0xa2] = {{"cpuid", {0}, 0, 0, 0, SENSITIVE, SENS_CPUID, 0, 0, FEAT_CPUID, op_cpuid}},
     [0xa3] = {BIT("bt", RD, op_bt)}, /* memory forms reach beyond the operand: bit string */
     [0xa4] = {SHIFTD("shld", Ib, op_shld)},
     [0xa5] = {SHIFTD("shld", CL_, op_shld)},

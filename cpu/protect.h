@@ -25,7 +25,7 @@ static inline unsigned cpu_iopl(const struct cpu *cpu)
 /* All of EFLAGS; knows which bits the mode depends on. */
 static inline void cpu_set_eflags(struct cpu *cpu, uint32_t value)
 {
-    value |= EFLAGS_1;
+    value = (value & cpu->eflags_mask) | EFLAGS_1;
     if ((value ^ cpu->eflags) & (EFLAGS_TF | EFLAGS_VM | EFLAGS_IOPL))
         cpu->is_mode_stale = true;
     cpu->eflags = value;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include "cpu/cpu.h"
 #include "frontend/control.h"
+#include "frontend/cpu_help.h"
 #include "frontend/display_text.h"
 #include "frontend/doctor.h"
 #include "frontend/keys.h"
@@ -270,6 +271,9 @@ int main(int argc, char **argv)
         return 0;
     case COMMAND_DOCTOR:
         return doctor(stdout);
+    case COMMAND_CPU_HELP:
+        cpu_help(stdout);
+        return 0;
     case COMMAND_RUN:
         break;
     }

@@ -291,6 +291,18 @@ static void take_without(struct parse *p, const char *value)
     }
 }
 
+static void take_cpu(struct parse *p, const char *value)
+{
+    char why[128];
+
+    if (!strcmp(value, "help"))
+        p->o->command = COMMAND_CPU_HELP;
+    else if (p->o->cpu.model)
+        complain(p, "--cpu is given twice");
+    else if (!cpu_config_parse(&p->o->cpu, value, why, sizeof(why)))
+        complain(p, "--cpu: %s", why);
+}
+
 static void take_help(struct parse *p, const char *value)
 {
     p->o->command = COMMAND_HELP;
@@ -304,6 +316,7 @@ static const struct word {
     void (*take)(struct parse *p, const char *value);
 } words[] = {
     {"memory", VALUE_NEEDED, take_memory},
+    {"cpu", VALUE_NEEDED, take_cpu},
     {"kernel", VALUE_NEEDED, take_kernel},
     {"initrd", VALUE_NEEDED, take_initrd},
     {"append", VALUE_NEEDED, take_append},
@@ -468,6 +481,7 @@ void options_print_help(FILE *out)
 {
     fputs("usage: ringer run [options] | ringer doctor | ringer --version | ringer --help\n"
           "  --memory SIZE           64M, 1G; a plain number counts MiB (128M)\n"
+          "  --cpu MODEL[,+F][,-F]   486, pentium[2|3], core2, host; help lists all [host]\n"
           "  --kernel F              bzImage or multiboot ELF; with --initrd F --append STR\n"
           "  --disk F                raw disk image, repeatable; --snapshot drops writes\n"
           "  --cdrom F  --floppy F   ISO image, floppy image\n"

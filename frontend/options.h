@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include "cpu/feature.h"
 
 /* Exit status of the program. */
 enum exit_status {
@@ -18,7 +19,7 @@ enum exit_status {
     EXIT_SIGNAL = 128 /* plus the signal's number */
 };
 
-enum command { COMMAND_RUN, COMMAND_DOCTOR, COMMAND_VERSION, COMMAND_HELP };
+enum command { COMMAND_RUN, COMMAND_DOCTOR, COMMAND_VERSION, COMMAND_HELP, COMMAND_CPU_HELP };
 enum engine { ENGINE_BT, ENGINE_INTERP, ENGINE_LOCKSTEP };
 enum display { DISPLAY_DEFAULT, DISPLAY_NONE, DISPLAY_TEXT };
 enum boot_from { BOOT_DEFAULT, BOOT_DISK, BOOT_CDROM, BOOT_FLOPPY };
@@ -33,6 +34,7 @@ enum boot_from { BOOT_DEFAULT, BOOT_DISK, BOOT_CDROM, BOOT_FLOPPY };
 struct options {
     enum command command;
     uint64_t memory_bytes;
+    struct cpu_config cpu; /* --cpu; a null model: the default */
     const char *kernel, *append;
     const char *initrds[OPTIONS_MAX_INITRDS]; /* Linux takes one; multiboot takes each as a module */
     unsigned initrd_count;

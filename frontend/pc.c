@@ -304,6 +304,7 @@ static int create_cpu(struct pc *pc)
         .triple_fault = triple_fault,
         .apic_base = apic_base_changed,
         .opaque = pc,
+        .config = pc->options->cpu.model ? &pc->options->cpu : NULL,
     };
 
     pc->cpu = cpu_create(&board);
@@ -786,6 +787,7 @@ void pc_reset(struct pc *pc)
     pc->is_fpu_irq_latched = false;
     update_fpu_irq(pc);
     cpu_reset(pc->cpu, true);
+    lapic_set_apic_base(&pc->lapic, pc->cpu->apic_base);
     a20_changed(pc, 0, true);
 }
 

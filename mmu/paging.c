@@ -26,7 +26,9 @@
 #define PTE_A  (1ull << 5)
 #define PTE_D  (1ull << 6)
 #define PTE_PS (1ull << 7)
-#define PTE_G  (1ull << 8)
+#define PTE_G   (1ull << 8)
+#define PTE_PAT (1ull << 7)  /* of a 4 KiB page */
+#define PDE_PAT (1ull << 12) /* of a larger one */
 #define PTE_XD (1ull << 63)
 
 #define ADDR_51_12 0x000ffffffffff000ull
@@ -65,6 +67,17 @@ static unsigned phys_bits(const struct paging_regs *regs)
     return regs->phys_bits < 32 ? 32 : regs->phys_bits > 52 ? 52 : regs->phys_bits;
 }
 
+/* Reserved where there is no PAT. */
+static uint64_t pat_bit(const struct paging_regs *regs)
+{
+    return regs->lacks_pat ? PTE_PAT : 0;
+}
+
+static uint64_t large_pat_bit(const struct paging_regs *regs)
+{
+    return regs->lacks_pat ? PDE_PAT : 0;
+}
+
 /* Read the entry at index of the table at table_gpa, add its rights to the walk's. */
 static uint64_t take_entry(struct walk *w, gpa_t table_gpa, unsigned index)
 {
@@ -92,8 +105,8 @@ static enum step walk_32bit(struct walk *w)
 {
     uint64_t pde = take_entry(w, w->regs->cr3 & 0xfffff000, w->gla >> 22 & 0x3ff);
     bool is_large = (w->regs->cr4 & CR4_PSE) && (pde & PTE_PS);
-    unsigned m = phys_bits(w->regs) > 40 ? 40 : phys_bits(w->regs);
-    enum step step = check_entry(pde, is_large ? bits(21, m - 19) : 0);
+    unsigned m = w->regs->lacks_pse36 ? 32 : phys_bits(w->regs) > 40 ? 40 : phys_bits(w->regs);
+    enum step step = check_entry(pde, is_large ? bits(21, m - 19) | large_pat_bit(w->regs) : 0);
     uint64_t pte;
 
     if (step != STEP_OK)
@@ -107,14 +120,14 @@ static enum step walk_32bit(struct walk *w)
     pte = take_entry(w, pde & 0xfffff000, w->gla >> 12 & 0x3ff);
     w->page_base = pte & 0xfffff000;
     w->page_shift = 12;
-    return check_entry(pte, 0);
+    return check_entry(pte, w->regs->cr4 & CR4_PSE ? pat_bit(w->regs) : 0);
 }
 
 /* From the page directory down, alike in PAE and 4-level paging.  reserved: of every entry. */
 static enum step walk_pd(struct walk *w, gpa_t pd_gpa, uint64_t reserved)
 {
     uint64_t pde = take_entry(w, pd_gpa, w->gla >> 21 & 0x1ff);
-    enum step step = check_entry(pde, reserved | (pde & PTE_PS ? bits(20, 13) : 0));
+    enum step step = check_entry(pde, reserved | (pde & PTE_PS ? bits(20, 13) | large_pat_bit(w->regs) : 0));
     uint64_t pte;
 
     if (step != STEP_OK)
@@ -127,7 +140,7 @@ static enum step walk_pd(struct walk *w, gpa_t pd_gpa, uint64_t reserved)
     pte = take_entry(w, pde & ADDR_51_12, w->gla >> 12 & 0x1ff);
     w->page_base = pte & ADDR_51_12;
     w->page_shift = 12;
-    return check_entry(pte, reserved);
+    return check_entry(pte, reserved | pat_bit(w->regs));
 }
 
 /* SDM 3A 4.4: the PDPTEs are registers, have no rights, and were checked when loaded. */

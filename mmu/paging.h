@@ -11,6 +11,7 @@ struct paging_regs {
     uint64_t pdpte[4];     /* PAE: loaded with CR3, as the processor does (SDM 3A 4.4.1) */
     uint64_t a20_mask;     /* ANDed to every physical address */
     uint8_t phys_bits;     /* MAXPHYADDR, for reserved bits */
+    bool lacks_pse36, lacks_pat; /* bits of theirs are reserved */
     bool is_smap_override; /* EFLAGS.AC, for SMAP */
 };
 
