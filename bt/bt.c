@@ -187,10 +187,11 @@ static const uint8_t *on_chain(struct bt *bt)
     return bt->codemem.exec + b->direct;
 }
 
-/* Must instructions be interpreted, whatever they are?  Traps, breakpoints, shadows, and #AC, which the host does not raise for us. */
+/* Must instructions be interpreted, whatever they are?  Traps, breakpoints, shadows, SMRAM, which no window shows, and #AC, which
+ * the host does not raise for us. */
 static bool needs_interpreter(const struct cpu *cpu)
 {
-    return cpu->has_shadow || (cpu->mode & (MODE_TF | MODE_DEBUG | MODE_CS64)) != 0 || (cpu->eflags & EFLAGS_RF) ||
+    return cpu->has_shadow || cpu_sees_smram(cpu) || (cpu->mode & (MODE_TF | MODE_DEBUG | MODE_CS64)) != 0 || (cpu->eflags & EFLAGS_RF) ||
            ((cpu->eflags & EFLAGS_AC) && (cpu->paging.cr0 & CR0_AM) && cpu->cpl == 3);
 }
 

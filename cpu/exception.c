@@ -232,11 +232,11 @@ static struct event combine(const struct event *first, const struct event *secon
     return *second;
 }
 
-static void shut_down(struct cpu *cpu)
+void cpu_shut_down(struct cpu *cpu, const char *why)
 {
     cpu->event.is_pending = false;
     cpu->is_shutdown = true;
-    log_at(LOG_EXC, "cpu: triple fault at %04x:%08x", cpu->seg[SEG_CS].sel, (unsigned)cpu->rip);
+    log_at(LOG_EXC, "cpu: %s at %04x:%08x", why, cpu->seg[SEG_CS].sel, (unsigned)cpu->rip);
     if (cpu->board.triple_fault)
         cpu->board.triple_fault(cpu->board.opaque);
 }
@@ -280,7 +280,7 @@ void event_deliver(struct cpu *cpu)
         if (cpu->probe && cpu->probe->is_stopped)
             return; /* the stack is a device's or holds code: rolled back by lock-step */
         if (ev.vector == VEC_DF && ev.kind == EVENT_FAULT) {
-            shut_down(cpu);
+            cpu_shut_down(cpu, "triple fault");
             return;
         }
         ev = combine(&ev, &cpu->event);
@@ -297,7 +297,11 @@ void cpu_take_work(struct cpu *cpu)
 {
     struct event ev = {.is_pending = true};
 
-    if (cpu->init_pending) {
+    if (cpu->smi_pending && !cpu->is_smm && !cpu->has_shadow && !cpu->is_shutdown) {
+        smm_enter(cpu);
+        return;
+    }
+    if (cpu->init_pending && !cpu->is_smm && !cpu->has_shadow) {
         cpu_reset(cpu, false);
         return;
     }

@@ -245,7 +245,7 @@ static __attribute__((noinline)) void settle(struct cpu *cpu, const struct insn 
     /* Of two instructions in a row that hold off interrupts only the first is sure to. */
     if (had_shadow)
         cpu->has_shadow = false;
-    if (had_rf && !insn_is(in, op_iret))
+    if (had_rf && !insn_is(in, op_iret) && !insn_is(in, op_rsm))
         cpu->eflags &= ~EFLAGS_RF;
     if (cpu->is_mode_stale)
         cpu_update_mode(cpu);

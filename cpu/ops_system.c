@@ -129,7 +129,7 @@ static bool load_pdptes(struct cpu *cpu, uint64_t cr3)
 {
     uint64_t pdpte[4];
 
-    if (!paging_load_pdptes(cpu->board.mem, cr3, cpu->paging.a20_mask, cpu->paging.phys_bits, pdpte))
+    if (!paging_load_pdptes(cpu->mem, cr3, cpu->paging.a20_mask, cpu->paging.phys_bits, pdpte))
         return cpu_raise_error(cpu, VEC_GP, 0);
     for (unsigned i = 0; i < 4; i++)
         cpu->paging.pdpte[i] = pdpte[i];
@@ -499,7 +499,6 @@ bool op_sysexit(struct cpu *cpu, const struct insn *in)
     }
 UNDEFINED(syscall)
 UNDEFINED(sysret)
-UNDEFINED(rsm)
 UNDEFINED(monitor)
 UNDEFINED(mwait)
 UNDEFINED(rdrand)
