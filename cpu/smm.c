@@ -56,7 +56,7 @@ void smm_update_view(struct cpu *cpu)
     tlb_flush_all(cpu);
 }
 
-/* --- the map, as an array of its 512 bytes --- */
+/* --- the map: its 512 bytes, in SMRAM even when that is closed to data accesses --- */
 
 struct map {
     uint8_t bytes[MAP_BYTES];
@@ -160,7 +160,7 @@ void smm_enter(struct cpu *cpu)
     cpu->dr[7] = DR7_FIXED;
     cpu->eflags = EFLAGS_1;
     smm_update_view(cpu);
-    space_write_buf(cpu->mem, map_address(cpu), m.bytes, sizeof(m.bytes));
+    space_write_buf(cpu->fetch_mem, map_address(cpu), m.bytes, sizeof(m.bytes));
     set_smm_segments(cpu);
     cpu->rip = cpu->next_rip = SMM_ENTRY;
     cpu_update_mode(cpu);
@@ -181,7 +181,7 @@ static bool resume(struct cpu *cpu)
     uint16_t halt;
     struct map m;
 
-    space_read_buf(cpu->mem, map_address(cpu), m.bytes, sizeof(m.bytes));
+    space_read_buf(cpu->fetch_mem, map_address(cpu), m.bytes, sizeof(m.bytes));
     halt = (uint16_t)load_le(m.bytes + MAP_HALT - MAP_FIRST, 2);
     cpu->smbase = get(&m, MAP_SMBASE);
     cpu->is_smm = false;
