@@ -291,7 +291,8 @@ static void save_state(struct bt *bt, struct fault *f, uint32_t guest_rip, unsig
         cpu->gpr[i] = (uint32_t)f->regs[reg[i]];
     if (fix == FIX_RDI_R11)
         cpu->gpr[REG_DI] = (uint32_t)f->regs[FAULT_R11];
-    cpu->eflags = (cpu->eflags & ~EFLAGS_NATIVE) | ((uint32_t)f->regs[FAULT_EFL] & EFLAGS_NATIVE);
+    cpu->eflags = (cpu->eflags & ~EFLAGS_NATIVE) |
+                  ((uint32_t)f->regs[fix == FIX_FLAGS_R11 ? FAULT_R11 : FAULT_EFL] & EFLAGS_NATIVE);
     cpu->rip = guest_rip;
     hot_of(cpu)->icount = (uint64_t)f->regs[FAULT_R13];
     hot_of(cpu)->ret_rsp = (uint64_t)f->regs[FAULT_RSP];
@@ -446,6 +447,7 @@ void bt_run(struct bt *bt)
     while (!atomic_load_explicit(&cpu->exit_request, memory_order_relaxed)) {
         if (cpu_has_work(cpu))
             cpu_take_work(cpu);
+        cpu->is_mid_rep = false;
         if (cpu->is_halted || cpu->is_shutdown)
             break;
         if (cpu->is_mode_stale)

@@ -203,6 +203,7 @@ struct cpu {
     bool is_halted;        /* HLT, waiting for an interrupt */
     bool is_shutdown;      /* triple fault */
     bool has_shadow;       /* STI, MOV SS, POP SS: no interrupt (and for SS no debug trap) before the next instruction ends */
+    bool is_mid_rep;       /* a repeated string instruction stopped between two iterations */
     bool nmi_pending, is_nmi_blocked;
     bool intr;             /* level of the INTR pin */
     bool init_pending;     /* INIT# or a CPU reset was asked for: engine calls cpu_reset() between instructions */

@@ -325,6 +325,7 @@ uint64_t cpu_interpret(struct cpu *cpu, uint64_t max_insns)
     while (n < max_insns && !atomic_load_explicit(&cpu->exit_request, memory_order_relaxed)) {
         if (__builtin_expect(cpu_has_work(cpu), 0))
             cpu_take_work(cpu);
+        cpu->is_mid_rep = false;
         if (__builtin_expect(cpu->is_halted || cpu->is_shutdown, 0))
             break;
         execute_one(cpu);

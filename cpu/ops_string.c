@@ -293,6 +293,7 @@ static bool repeat(struct string *s, one_fn *one, bulk_fn *bulk)
     while ((count = masked(s, REG_CX)) != 0) {
         if (done >= limit || (done && atomic_load_explicit(&cpu->exit_request, memory_order_relaxed))) {
             cpu->next_rip = cpu->rip;
+            cpu->is_mid_rep = true;
             break;
         }
         n = is_bulk ? bulk(s, count < limit ? count : limit) : 0;
