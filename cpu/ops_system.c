@@ -421,12 +421,6 @@ static unsigned port_size(const struct insn *in)
     return !(in->opcode & 1) ? 1 : in->opsize == 2 ? 2 : 4;
 }
 
-static void note_port_breakpoints(struct cpu *cpu, uint16_t port, unsigned size)
-{
-    if (cpu->mode & MODE_DEBUG)
-        cpu->tlb->debug_hits |= debug_matches(cpu, port, size, false, false, true);
-}
-
 bool op_in(struct cpu *cpu, const struct insn *in)
 {
     uint16_t port = port_of(cpu, in);
@@ -435,7 +429,7 @@ bool op_in(struct cpu *cpu, const struct insn *in)
     if (!io_allowed(cpu, port, size) || !may_reach_outside(cpu))
         return false;
     reg_write(cpu, in, REG_AX, size, space_read(cpu->board.ports, port, size));
-    note_port_breakpoints(cpu, port, size);
+    io_note_breakpoints(cpu, port, size);
     return true;
 }
 
@@ -447,7 +441,7 @@ bool op_out(struct cpu *cpu, const struct insn *in)
     if (!io_allowed(cpu, port, size) || !may_reach_outside(cpu))
         return false;
     space_write(cpu->board.ports, port, size, reg_read(cpu, in, REG_AX, size));
-    note_port_breakpoints(cpu, port, size);
+    io_note_breakpoints(cpu, port, size);
     return true;
 }
 
