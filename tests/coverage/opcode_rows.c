@@ -5,15 +5,15 @@
  * For each row, mode (real, 16- and 32-bit protected, virtual-8086), form (register, memory), operand size, address size, LOCK and
  * REP, instances are made whose operands lie in memory, whose stacks hold what far returns want and so on, and run by the
  * interpreter and as translated code; all state must be the same.  A cell of that product is covered when an instance completes
- * without an exception in both.  Where none does, reason() says why none can, and which exception must come instead.  What is
+ * without an exception in both.  Where none does, reasons.c says why none can, and which exception must come instead.  What is
  * neither covered nor explained is a hole, and the test fails: so it does when a row is added that nothing here can run. */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "cpu/cpuid.h"
 #include "cpu/hostfp.h"
 #include "cpu/ops.h"
+#include "tests/coverage/reasons.h"
 #include "tests/coverage/rows.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -24,8 +24,7 @@
 #define STACK_AT  0x21000u
 #define END       0xcc /* INT3, everywhere in code: its handler halts */
 
-enum { REAL, PROT16, PROT32, V86, MODES };
-static const char *const mode_names[MODES] = {"real", "prot16", "prot32", "v86"};
+static const char *const mode_names[ROW_MODES] = {"real", "prot16", "prot32", "v86"};
 
 /* One cell. */
 struct cell {
@@ -95,13 +94,13 @@ static void load_segments(struct fuzz_case *c, unsigned mode)
     for (unsigned s = 0; s < SEG_COUNT; s++) {
         uint32_t base = s == SEG_CS ? CODE_GPA : s == SEG_SS ? STACK_GPA : DATA_GPA;
 
-        if (mode == PROT32)
+        if (mode == ROW_PROT32)
             load_sreg(c, s, (s == SEG_CS ? D_CODE32 : D_DATA32) * 8, 0, 0xffffffff, s == SEG_CS ? 0xc09b : 0xc093);
-        else if (mode == PROT16)
+        else if (mode == ROW_PROT16)
             load_sreg(c, s, (s == SEG_CS ? D_CODE16 : s == SEG_SS ? D_STACK16 : D_DATA16) * 8, base,
                       s == SEG_CS ? 0x7fff : 0xffff, s == SEG_CS ? 0x9b : 0x93);
         else
-            load_sreg(c, s, (uint16_t)(base >> 4), base, 0xffff, mode == V86 ? 0xf3 : 0x93);
+            load_sreg(c, s, (uint16_t)(base >> 4), base, 0xffff, mode == ROW_V86 ? 0xf3 : 0x93);
     }
 }
 
@@ -109,16 +108,16 @@ static uint32_t offset_in(const struct fuzz_case *c, unsigned s, uint32_t linear
 
 static void start_state(struct trial *t)
 {
-    static const enum fuzz_mode fuzz_modes[MODES] = {FUZZ_REAL, FUZZ_PROT16, FUZZ_FLAT, FUZZ_V86};
+    static const enum fuzz_mode fuzz_modes[ROW_MODES] = {FUZZ_REAL, FUZZ_PROT16, FUZZ_FLAT, FUZZ_V86};
     struct fuzz_case *c = &t->c;
     unsigned mode = t->cell.mode;
 
     c->mode = fuzz_modes[mode];
-    c->code_size = mode == PROT32 ? 4 : 2;
-    c->cpl = mode == V86 ? 3 : 0;
-    c->cr0 = CR0_ET | CR0_NE | (mode == REAL ? 0 : CR0_PE);
+    c->code_size = mode == ROW_PROT32 ? 4 : 2;
+    c->cpl = mode == ROW_V86 ? 3 : 0;
+    c->cr0 = CR0_ET | CR0_NE | (mode == ROW_REAL ? 0 : CR0_PE);
     c->cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_PCE;
-    c->eflags = EFLAGS_1 | EFLAGS_IOPL | ((uint32_t)rng_next(&t->rng) & EFLAGS_STATUS) | (mode == V86 ? EFLAGS_VM : 0);
+    c->eflags = EFLAGS_1 | EFLAGS_IOPL | ((uint32_t)rng_next(&t->rng) & EFLAGS_STATUS) | (mode == ROW_V86 ? EFLAGS_VM : 0);
     load_segments(c, mode);
     c->rip = offset_in(c, SEG_CS, CODE_AT);
     for (unsigned r = 0; r < 8; r++)
@@ -209,7 +208,7 @@ static bool aim(struct trial *t)
 
     if (!in->is_mem && !is_moffs)
         return true;
-    if (in->seg == SEG_SS && t->cell.mode != PROT32)
+    if (in->seg == SEG_SS && t->cell.mode != ROW_PROT32)
         want = STACK_AT + 0x400;
     want = offset_in(&t->c, in->seg, want);
     if (in->base == REG_SP) {
@@ -317,7 +316,7 @@ static void prepare_segments(struct trial *t)
     else if (op == op_ltr)
         set_rm(t, D_TSS2 * 8, 2);
     else if (op == op_lgdt || op == op_lidt) {
-        bool is_real_idt = op == op_lidt && t->cell.mode == REAL;
+        bool is_real_idt = op == op_lidt && t->cell.mode == ROW_REAL;
 
         store_le(memory_operand(t), 2, op == op_lgdt ? D_COUNT * 8 - 1 : is_real_idt ? 0x3ff : 0x7ff);
         store_le(memory_operand(t) + 2, 4, op == op_lgdt ? GDT_GPA : is_real_idt ? 0 : IDT_GPA);
@@ -468,34 +467,6 @@ static enum outcome run(struct engines *e, const struct trial *t, int *vector)
 
 /* --- the product --- */
 
-/* Why no instance can complete in a mode, and the exception that comes instead.  NULL: there is no reason. */
-static const char *reason(const struct cpu *cpu, const struct cell *cell, int *vector)
-{
-    static insn_fn *const ring0[] = {op_lgdt, op_lidt, op_lmsw,  op_clts,  op_hlt,   op_mov_from_cr, op_mov_to_cr, op_mov_from_dr,
-                                     op_mov_to_dr, op_invlpg, op_invd, op_wbinvd, op_rdmsr, op_wrmsr, op_sysexit};
-    const struct insn_desc *d = cell->row->desc;
-
-    *vector = VEC_UD;
-    if (!cpu_has_feature(cpu, d->feature))
-        return "the CPU model does not offer it: #UD";
-    if (d->exec == op_ud)
-        return "it is there to raise #UD";
-    if ((d->attr & ATTR_PE_ONLY) && (cell->mode == REAL || cell->mode == V86))
-        return "#UD outside protected mode";
-    if (d->exec == op_rsm)
-        return "#UD outside SMM";
-    *vector = VEC_DB;
-    if (d->exec == op_int1)
-        return "it is there to raise #DB";
-    *vector = VEC_GP;
-    if ((d->exec == op_sysenter || d->exec == op_sysexit) && cell->mode == REAL)
-        return "SYSENTER, SYSEXIT in real mode: #GP";
-    for (unsigned n = 0; cell->mode == V86 && n < ARRAY_SIZE(ring0); n++)
-        if (d->exec == ring0[n])
-            return "privileged, virtual-8086 mode is ring 3: #GP";
-    return NULL;
-}
-
 static void print_cell(const struct cell *c, const char *what)
 {
     printf("%-7s %-28s %s%s%s%s%s: %s\n", mode_names[c->mode], c->row->text, c->row->n_modrm ? c->is_mem ? "mem" : "reg" : "",
@@ -506,7 +477,7 @@ static void run_cell(struct engines *e, struct trial *t, const struct cell *cell
 {
     int vector = -1, expected;
     unsigned done = 0, instances = 0;
-    const char *why = reason(e->interp->cpu, cell, &expected);
+    const char *why = reason_not_to_complete(e->interp->cpu, cell->row->desc, cell->mode, &expected);
     char text[64];
 
     t->cell = *cell;
@@ -553,7 +524,7 @@ static void run_row(struct engines *e, struct trial *t, const struct row *row, u
     const struct insn_desc *d = row->desc;
     unsigned cells = tally->cells;
 
-    for (unsigned mode = 0; mode < MODES; mode++)
+    for (unsigned mode = 0; mode < ROW_MODES; mode++)
         for (unsigned form = 0; form < 2; form++)
             for (unsigned bits = 0; bits < 4; bits++)
                 for (unsigned rep = 0; rep < ((d->attr & ATTR_REP) ? 3 : 1); rep++)
