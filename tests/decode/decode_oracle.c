@@ -76,6 +76,8 @@ static bool is_same_name(const char *ours, const char *theirs)
         theirs = last + 1;
     if (!strcmp(ours, theirs))
         return true;
+    if (!strncmp(ours, "cmp", 3) && !strncmp(theirs, "cmp", 3) && strlen(ours) == 5) /* CMPPS: Capstone names the predicate */
+        return !strcmp(ours + 3, theirs + strlen(theirs) - 2);
     for (unsigned n = 0; n < ARRAY_SIZE(aliases); n++)
         if (!strcmp(ours, aliases[n].ours) && !strcmp(theirs, aliases[n].theirs))
             return true;
@@ -309,17 +311,17 @@ static void sweep(struct hunt *h, unsigned m, const struct prefixes *p, bool wit
 static void short_sweep(struct hunt *h)
 {
     static const struct prefixes sets[] = {
-        {0}, {1, {0x66}}, {1, {0xf3}}, {1, {0xf2}}, {1, {0xf0}}, {1, {0x67}}, /* with Capstone */
-        {2, {0x66, 0x67}}, {2, {0x66, 0xf3}}, {2, {0xf2, 0x66}}, {2, {0xf2, 0xf3}}, {2, {0xf0, 0x66}}, {2, {0xf3, 0xf0}},
+        {0}, {1, {0x66}}, {1, {0xf3}}, {1, {0xf2}}, {1, {0xf0}}, {1, {0x67}}, {2, {0x66, 0x67}}, /* with Capstone */
+        {2, {0x66, 0xf3}}, {2, {0xf2, 0x66}}, {2, {0xf2, 0xf3}}, {2, {0xf0, 0x66}}, {2, {0xf3, 0xf0}},
         {1, {0x2e}}, {2, {0x36, 0x67}}, {1, {0x64}}, {2, {0x26, 0x3e}}, {2, {0x65, 0x66}},
     };
-    static const struct prefixes rex_sets[] = {{1, {0x48}}, {1, {0x45}}, {2, {0x66, 0x4a}}, {2, {0xf3, 0x48}}, {2, {0x48, 0x66}}, {1, {0x40}}};
+    static const struct prefixes rex_sets[] = {{1, {0x48}}, {2, {0x67, 0x4d}}, {2, {0xf2, 0x48}}, {1, {0x45}}, {2, {0x66, 0x4a}}, {2, {0xf3, 0x48}}, {2, {0x48, 0x66}}, {1, {0x40}}};
 
     for (unsigned m = 0; m < 3; m++)
         for (unsigned n = 0; n < ARRAY_SIZE(sets); n++)
-            sweep(h, m, &sets[n], n < 6);
+            sweep(h, m, &sets[n], n < 7);
     for (unsigned n = 0; n < ARRAY_SIZE(rex_sets); n++)
-        sweep(h, 2, &rex_sets[n], n == 0);
+        sweep(h, 2, &rex_sets[n], n < 2);
 }
 
 /* All combinations of 66, 67, LOCK, one of F2, F3, F2 F3 and F3 F2, and no or one segment; REX last, in 64-bit code. */
@@ -358,13 +360,19 @@ static void random_sweep(struct hunt *h, unsigned count)
     uint64_t seed = 0x9e3779b97f4a7c15, words[4];
 
     for (unsigned n = 0; n < count; n++) {
+        uint8_t *bytes = (uint8_t *)words;
+
         for (unsigned w = 0; w < 4; w++) {
             seed ^= seed << 13;
             seed ^= seed >> 7;
             seed ^= seed << 17;
             words[w] = seed;
         }
-        judge(h, n % 3, (const uint8_t *)words, true);
+        if (n % 64 == 0) { /* XOP and EVEX are rare otherwise */
+            bytes[0] = n & 64 ? 0x8f : 0x62;
+            bytes[1] |= 0xc8;
+        }
+        judge(h, n % 3, bytes, true);
     }
 }
 
