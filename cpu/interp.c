@@ -311,6 +311,10 @@ static inline void execute_one(struct cpu *cpu)
     if (in->desc->sens)
         cpu->stats.sens_executed[in->desc->sens]++;
     if (__builtin_expect(!in->desc->exec(cpu, in), 0)) {
+#ifdef RINGER_OPCODE_COVERAGE
+        if (cpu->event.is_pending && cpu->event.kind == EVENT_SOFT_INT) /* what it is there for */
+            note_coverage(cpu, in, mode);
+#endif
         abandon(cpu);
         return;
     }
