@@ -12,6 +12,7 @@
 #include "cpu/cpuid.h"
 #include "cpu/insn.h"
 #include "cpu/mem.h"
+#include "cpu/opcode_coverage.h"
 #include "cpu/ops.h"
 #include "cpu/protect.h"
 #include "cpu/segment.h"
@@ -291,6 +292,17 @@ static __attribute__((noinline)) void abandon(struct cpu *cpu)
     }
 }
 
+#ifdef RINGER_OPCODE_COVERAGE
+/* The translator notes for itself what it hands to the interpreter. */
+static void note_coverage(const struct cpu *cpu, const struct insn *in, uint32_t mode)
+{
+    uint8_t *byte = cpu->mmu_hooks.flush_all ? NULL : opcode_coverage_byte(in, mode, false);
+
+    if (byte)
+        *byte = 1;
+}
+#endif
+
 static inline void execute_one(struct cpu *cpu)
 {
     bool had_shadow = cpu->has_shadow;
@@ -311,9 +323,16 @@ static inline void execute_one(struct cpu *cpu)
     if (in->desc->sens)
         cpu->stats.sens_executed[in->desc->sens]++;
     if (__builtin_expect(!in->desc->exec(cpu, in), 0)) {
+#ifdef RINGER_OPCODE_COVERAGE
+        if (cpu->event.is_pending && cpu->event.kind == EVENT_SOFT_INT) /* what it is there for */
+            note_coverage(cpu, in, mode);
+#endif
         abandon(cpu);
         return;
     }
+#ifdef RINGER_OPCODE_COVERAGE
+    note_coverage(cpu, in, mode);
+#endif
     cpu->rip = cpu->next_rip;
     if (__builtin_expect(cpu->is_mode_stale || had_shadow || had_rf || (mode & (MODE_TF | MODE_DEBUG)), 0))
         settle(cpu, in, mode, had_shadow, had_rf);
