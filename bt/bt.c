@@ -99,10 +99,11 @@ static void ctx_select(struct bt *bt)
 
 /* --- finding --- */
 
-/* Must instructions be interpreted, whatever they are?  Traps, breakpoints, shadows, and #AC, which the host does not raise for us. */
+/* Must instructions be interpreted, whatever they are?  Traps, breakpoints, shadows, SMRAM, which no window shows, and #AC, which
+ * the host does not raise for us. */
 static bool needs_interpreter(const struct cpu *cpu)
 {
-    return cpu->has_shadow || (cpu->mode & (MODE_TF | MODE_DEBUG | MODE_CS64)) != 0 || (cpu->eflags & EFLAGS_RF) ||
+    return cpu->has_shadow || cpu_sees_smram(cpu) || (cpu->mode & (MODE_TF | MODE_DEBUG | MODE_CS64)) != 0 || (cpu->eflags & EFLAGS_RF) ||
            ((cpu->eflags & EFLAGS_AC) && (cpu->paging.cr0 & CR0_AM) && cpu->cpl == 3);
 }
 
@@ -357,7 +358,8 @@ static void save_state(struct bt *bt, struct fault *f, uint32_t guest_rip, unsig
         cpu->gpr[i] = (uint32_t)f->regs[reg[i]];
     if (fix == FIX_RDI_R11)
         cpu->gpr[REG_DI] = (uint32_t)f->regs[FAULT_R11];
-    cpu->eflags = (cpu->eflags & ~EFLAGS_NATIVE) | ((uint32_t)f->regs[FAULT_EFL] & EFLAGS_NATIVE);
+    cpu->eflags = (cpu->eflags & ~EFLAGS_NATIVE) |
+                  ((uint32_t)f->regs[fix == FIX_FLAGS_R11 ? FAULT_R11 : FAULT_EFL] & EFLAGS_NATIVE);
     cpu->rip = guest_rip;
     hot_of(cpu)->icount = (uint64_t)f->regs[FAULT_R13];
     hot_of(cpu)->ret_rsp = (uint64_t)f->regs[FAULT_RSP];
@@ -512,6 +514,7 @@ void bt_run(struct bt *bt)
     while (!atomic_load_explicit(&cpu->exit_request, memory_order_relaxed)) {
         if (cpu_has_work(cpu))
             cpu_take_work(cpu);
+        cpu->is_mid_rep = false;
         if (cpu->is_halted || cpu->is_shutdown)
             break;
         if (cpu->is_mode_stale)

@@ -86,7 +86,7 @@ struct callout_cause {
 };
 
 /* Host PC -> guest state. */
-enum fix { FIX_NONE, FIX_RDI_R11 /* guest EDI is in R11 */ };
+enum fix { FIX_NONE, FIX_RDI_R11 /* guest EDI is in R11 */, FIX_FLAGS_R11 /* flags of before are in R11 */ };
 struct recover {
     uint32_t host_off; /* of the first host instruction of the guest instruction */
     uint32_t guest_rip;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "cpu/cpuid.h"
+#include "cpu/opcode_coverage.h"
 #include "cpu/ops.h"
 #include "host/log.h"
 
@@ -223,12 +224,28 @@ static bool needs_poll(const struct xlat *x)
     return false;
 }
 
+#ifdef RINGER_OPCODE_COVERAGE
+/* Each instruction stores to its byte before it runs; R8 is free between instructions. */
+static void emit_coverage(struct xlat *x, const struct insn *in)
+{
+    uint8_t *byte = opcode_coverage_byte(in, x->mode, true);
+
+    if (!byte)
+        return;
+    emit_mov_ri32(x->e, H_R8, (uint32_t)(uintptr_t)byte); /* mov r8d, byte      */
+    emit_store_imm(x->e, HMEM(H_R8, 0), 1, 1);            /* mov byte [r8], 1   */
+}
+#endif
+
 static void emit_body(struct xlat *x)
 {
     bool is_ended = false;
 
     for (x->i = 0; x->i < x->n; x->i++) {
         const struct insn *in = &x->insns[x->i];
+#ifdef RINGER_OPCODE_COVERAGE
+        emit_coverage(x, in);
+#endif
         unsigned n_exits = x->n_exits, icount = x->icount, gated = x->gated;
         uint8_t *start = x->e->p;
         uint32_t n_recover = x->bt->n_recover, b_recover = x->b->n_recover;

@@ -180,6 +180,8 @@ bool xlat_copy(struct xlat *x, const struct insn *in)
 
     if (in->map == MAP_1B && in->opcode >= 0x40 && in->opcode <= 0x4f)
         return copy_inc_dec(x, in);
+    if ((in->desc->attr & ATTR_MMX) && (in->desc->attr & ATTR_SSE) && in->is_mem && !in->has_opsize_prefix)
+        emit_u8(x->e, 0x9b); /* fwait: a pending x87 error is CVTPI2PS's too; some hosts do not look at it */
     if (in->vex) {
         set_vex(in, &h);
     } else {
@@ -366,6 +368,13 @@ bool xlat_string(struct xlat *x, const struct insn *in)
         emit_lea64(e, H_RSI, HMEM_X(R_WINDOW, H_RSI, 0, 0));          /* lea rsi, [r14+rsi]    */
     if (uses_di)
         emit_lea64(e, H_RDI, HMEM_X(R_WINDOW, H_RDI, 0, 0));          /* lea rdi, [r14+rdi]    */
+    if (is_repeated && (insn_is(in, op_cmps) || insn_is(in, op_scas))) {
+        /* A fault in the middle leaves the flags of before (SDM 2B, REP); some hosts leave the last comparison's. */
+        emit_u8(e, 0x9c);                                             /* pushfq                */
+        emit_u8(e, 0x41);
+        emit_u8(e, 0x5b);                                             /* pop  r11              */
+        xlat_recover(x, FIX_FLAGS_R11);
+    }
     if ((in->opcode & 1) && in->opsize == 2)
         emit_u8(e, 0x66);
     if (is_repeated)

@@ -12,7 +12,7 @@
 #include "cpu/tlb.h"
 #include "host/log.h"
 
-#define A20_BIT (1ull << 20)
+#define SMBASE_RESET 0x30000
 
 /* Flags and control bits come with features.  SDM 1 3.4.3, 3A 2.5. */
 static void apply_config(struct cpu *cpu)
@@ -50,7 +50,6 @@ struct cpu *cpu_create(const struct cpu_board *board)
         return NULL;
     memset(cpu, 0, bytes);
     cpu->board = *board;
-    cpu->paging.a20_mask = ~0ull;
     if (board->config)
         cpu->config = *board->config;
     else if (!cpu_config_parse(&cpu->config, NULL, why, sizeof(why)))
@@ -122,12 +121,15 @@ void cpu_reset(struct cpu *cpu, bool is_power_on)
     cpu->event.is_pending = false;
     cpu->is_halted = cpu->is_shutdown = cpu->has_shadow = false;
     cpu->is_nmi_blocked = cpu->nmi_pending = cpu->init_pending = false;
+    cpu->is_smm = false;
     if (is_power_on) {
+        cpu->smi_pending = false;
+        cpu->smbase = SMBASE_RESET;
         cpu->paging.efer = 0;
         msr_reset(cpu);
         fpu_reset(cpu);
     }
-    tlb_flush_all(cpu);
+    smm_update_view(cpu);
     cpu_update_mode(cpu);
 }
 
@@ -138,17 +140,28 @@ void cpu_set_intr(struct cpu *cpu, bool level)
 
 void cpu_set_a20(struct cpu *cpu, bool is_enabled)
 {
-    uint64_t mask = is_enabled ? ~0ull : ~A20_BIT;
-
-    if (mask == cpu->paging.a20_mask)
+    if (is_enabled != cpu->is_a20_masked)
         return;
-    cpu->paging.a20_mask = mask;
-    tlb_flush_all(cpu);
+    cpu->is_a20_masked = !is_enabled;
+    smm_update_view(cpu);
 }
 
 void cpu_pulse_nmi(struct cpu *cpu)
 {
     cpu->nmi_pending = true;
+}
+
+void cpu_pulse_smi(struct cpu *cpu)
+{
+    cpu->smi_pending = true;
+}
+
+void cpu_set_smram(struct cpu *cpu, unsigned smram)
+{
+    if (smram == cpu->smram)
+        return;
+    cpu->smram = (uint8_t)smram;
+    smm_update_view(cpu);
 }
 
 void cpu_pulse_init(struct cpu *cpu)

@@ -140,6 +140,7 @@ struct tlb;    /* private to cpu/ */
 /* What the board gives a CPU. */
 struct cpu_board {
     struct space *mem;
+    struct space *smm_mem; /* mem with SMRAM shown; NULL: the machine has none */
     struct space *ports;
     struct clock *clock;
     struct guestmem *guestmem;
@@ -204,9 +205,16 @@ struct cpu {
     bool is_halted;        /* HLT, waiting for an interrupt */
     bool is_shutdown;      /* triple fault */
     bool has_shadow;       /* STI, MOV SS, POP SS: no interrupt (and for SS no debug trap) before the next instruction ends */
+    bool is_mid_rep;       /* a repeated string instruction stopped between two iterations */
     bool nmi_pending, is_nmi_blocked;
     bool intr;             /* level of the INTR pin */
     bool init_pending;     /* INIT# or a CPU reset was asked for: engine calls cpu_reset() between instructions */
+    bool smi_pending;
+    bool is_smm, was_nmi_blocked; /* the latter is restored by RSM */
+    bool is_a20_masked;    /* the A20M# pin */
+    uint8_t smram;         /* enum cpu_smram, as the host bridge says */
+    uint32_t smbase;
+    struct space *mem, *fetch_mem; /* what data accesses and fetches see: board.mem or board.smm_mem */
     atomic_bool exit_request; /* leave the engine's loop: something waits in the mailbox or a timer is due */
 
     /* MSRs */
@@ -251,6 +259,14 @@ void cpu_reset(struct cpu *cpu, bool is_power_on); /* RESET (power-on) or INIT; 
 void cpu_set_intr(struct cpu *cpu, bool level);
 void cpu_set_a20(struct cpu *cpu, bool is_enabled);
 void cpu_pulse_nmi(struct cpu *cpu);
+void cpu_pulse_smi(struct cpu *cpu);
+/* Host bridge: who sees SMRAM.  Windows of translated code never do: while the CPU does, the interpreter runs. */
+enum cpu_smram { CPU_SMRAM_ENABLED = 1, CPU_SMRAM_OPEN = 2 /* outside SMM too */, CPU_SMRAM_DATA_CLOSED = 4 };
+void cpu_set_smram(struct cpu *cpu, unsigned smram);
+static inline bool cpu_sees_smram(const struct cpu *cpu)
+{
+    return cpu->is_smm || cpu->mem != cpu->board.mem;
+}
 void cpu_pulse_init(struct cpu *cpu);
 /* Make the engine return soon.  Any thread, async-signal-safe. */
 static inline void cpu_kick(struct cpu *cpu)
@@ -265,13 +281,13 @@ static inline void cpu_kick(struct cpu *cpu)
 void cpu_step(struct cpu *cpu);
 /* Interpret until exit_request, halt, shutdown or max_insns; takes interrupts.  Returns instructions executed. */
 uint64_t cpu_interpret(struct cpu *cpu, uint64_t max_insns);
-/* Would an interrupt, NMI or INIT be taken now (between instructions)? */
+/* Would an SMI, INIT, NMI or interrupt be taken now (between instructions)? */
 static inline bool cpu_has_work(const struct cpu *cpu)
 {
-    return cpu->init_pending || (cpu->nmi_pending && !cpu->is_nmi_blocked && !cpu->has_shadow) ||
+    return ((cpu->init_pending | cpu->smi_pending) && !cpu->is_smm && !cpu->has_shadow) || (cpu->nmi_pending && !cpu->is_nmi_blocked && !cpu->has_shadow) ||
            (cpu->intr && (cpu->eflags & EFLAGS_IF) && !cpu->has_shadow);
 }
-/* Take the highest of them: deliver NMI or INTR (with INTA), do INIT.  Clears is_halted. */
+/* Take the highest of them: enter SMM, do INIT, deliver NMI or INTR (with INTA).  Clears is_halted. */
 void cpu_take_work(struct cpu *cpu);
 
 void cpu_update_mode(struct cpu *cpu); /* recompute mode */

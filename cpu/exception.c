@@ -108,14 +108,6 @@ static bool check_handler_cs(struct cpu *cpu, const struct gate *g, unsigned ext
     return descriptor_set_accessed(cpu, cs);
 }
 
-/* Faults push RF = 1, so that the restarted instruction does not meet its breakpoint again; not the breakpoint itself. */
-static uint32_t eflags_image(const struct cpu *cpu, const struct event *ev)
-{
-    bool is_restarted = ev->kind == EVENT_FAULT && ev->vector != VEC_DB;
-
-    return cpu->eflags | (is_restarted ? EFLAGS_RF : 0);
-}
-
 /* The frame, highest address first: [GS FS DS ES] [SS ESP] EFLAGS CS EIP [error]. */
 static bool push_frame(struct cpu *cpu, struct stack *st, unsigned size, bool is_inner, const struct event *ev)
 {
@@ -131,7 +123,7 @@ static bool push_frame(struct cpu *cpu, struct stack *st, unsigned size, bool is
             !stack_push(cpu, st, size, (uint32_t)cpu->gpr[REG_SP]))
             return false;
     }
-    return stack_push(cpu, st, size, eflags_image(cpu, ev)) && stack_push(cpu, st, size, cpu->seg[SEG_CS].sel) &&
+    return stack_push(cpu, st, size, cpu->eflags) && stack_push(cpu, st, size, cpu->seg[SEG_CS].sel) &&
            stack_push(cpu, st, size, (uint32_t)cpu->next_rip) &&
            (!ev->has_error || stack_push(cpu, st, size, ev->error));
 }
@@ -195,8 +187,19 @@ static bool deliver_protected(struct cpu *cpu, const struct event *ev)
     if (!g.is_present)
         return cpu_raise_error(cpu, VEC_NP, idt_error);
     if (g.type == SYS_TASK_GATE)
-        return task_switch(cpu, g.sel, TASK_INT, ev->has_error, ev->error);
+        return task_switch(cpu, g.sel, ev->kind == EVENT_SOFT_INT ? TASK_INT : TASK_EVENT, ev->has_error, ev->error);
     return deliver_through_gate(cpu, ev, &g, ext);
+}
+
+/* RF of the flags that are pushed or saved in the TSS (SDM 3B, "Instruction-Breakpoint Exception Condition"): set by faults, so
+ * that the restarted instruction does not meet its breakpoint again, but not by the breakpoint itself; and by whatever comes
+ * between two iterations of a string instruction.  Software interrupts had it cleared when they began. */
+static void update_rf(struct cpu *cpu, const struct event *ev)
+{
+    if ((ev->kind == EVENT_FAULT && ev->vector != VEC_DB) || (ev->kind != EVENT_FAULT && cpu->is_mid_rep))
+        cpu->eflags |= EFLAGS_RF;
+    else if (ev->kind == EVENT_SOFT_INT)
+        cpu->eflags &= ~EFLAGS_RF;
 }
 
 /* --- double faults --- */
@@ -232,11 +235,11 @@ static struct event combine(const struct event *first, const struct event *secon
     return *second;
 }
 
-static void shut_down(struct cpu *cpu)
+void cpu_shut_down(struct cpu *cpu, const char *why)
 {
     cpu->event.is_pending = false;
     cpu->is_shutdown = true;
-    log_at(LOG_EXC, "cpu: triple fault at %04x:%08x", cpu->seg[SEG_CS].sel, (unsigned)cpu->rip);
+    log_at(LOG_EXC, "cpu: %s at %04x:%08x", why, cpu->seg[SEG_CS].sel, (unsigned)cpu->rip);
     if (cpu->board.triple_fault)
         cpu->board.triple_fault(cpu->board.opaque);
 }
@@ -265,6 +268,7 @@ void event_deliver(struct cpu *cpu)
     cpu->has_shadow = false;
     cpu->is_halted = false;
     cpu->event.is_pending = false;
+    cpu->is_mid_rep = cpu->is_mid_rep && ev.kind != EVENT_FAULT;
     for (;;) {
         bool is_delivered;
 
@@ -272,6 +276,7 @@ void event_deliver(struct cpu *cpu)
         /* Deliveries push next_rip; a fault returns to the instruction itself. */
         if (ev.kind == EVENT_FAULT)
             cpu->next_rip = cpu->rip;
+        update_rf(cpu, &ev);
         if (cpu->is_mode_stale)
             cpu_update_mode(cpu);
         is_delivered = cpu->paging.cr0 & CR0_PE ? deliver_protected(cpu, &ev) : deliver_real(cpu, &ev);
@@ -280,7 +285,7 @@ void event_deliver(struct cpu *cpu)
         if (cpu->probe && cpu->probe->is_stopped)
             return; /* the stack is a device's or holds code: rolled back by lock-step */
         if (ev.vector == VEC_DF && ev.kind == EVENT_FAULT) {
-            shut_down(cpu);
+            cpu_shut_down(cpu, "triple fault");
             return;
         }
         ev = combine(&ev, &cpu->event);
@@ -288,6 +293,7 @@ void event_deliver(struct cpu *cpu)
     }
     if (ev.vector == VEC_DB && ev.kind != EVENT_SOFT_INT)
         cpu->dr[7] &= ~(uint64_t)DR7_GD;
+    cpu->is_mid_rep = false;
     cpu->rip = cpu->next_rip;
     if (cpu->is_mode_stale)
         cpu_update_mode(cpu);
@@ -297,7 +303,11 @@ void cpu_take_work(struct cpu *cpu)
 {
     struct event ev = {.is_pending = true};
 
-    if (cpu->init_pending) {
+    if (cpu->smi_pending && !cpu->is_smm && !cpu->has_shadow && !cpu->is_shutdown) {
+        smm_enter(cpu);
+        return;
+    }
+    if (cpu->init_pending && !cpu->is_smm && !cpu->has_shadow) {
         cpu_reset(cpu, false);
         return;
     }

@@ -400,15 +400,10 @@ static bool iret_protected(struct cpu *cpu, unsigned size)
 
 bool far_iret(struct cpu *cpu, unsigned size)
 {
-    bool is_done;
-
+    cpu->is_nmi_blocked = false; /* also by one that faults: SDM 3A 6.7.1 */
     if (!(cpu->paging.cr0 & CR0_PE))
-        is_done = iret_real(cpu, size, EFLAGS_LOW16 | EFLAGS_HIGH16);
-    else if (cpu->eflags & EFLAGS_VM)
-        is_done = iret_v86(cpu, size);
-    else
-        is_done = iret_protected(cpu, size);
-    if (is_done)
-        cpu->is_nmi_blocked = false;
-    return is_done;
+        return iret_real(cpu, size, EFLAGS_LOW16 | EFLAGS_HIGH16);
+    if (cpu->eflags & EFLAGS_VM)
+        return iret_v86(cpu, size);
+    return iret_protected(cpu, size);
 }

@@ -12,6 +12,7 @@
 #include "cpu/cpuid.h"
 #include "cpu/insn.h"
 #include "cpu/mem.h"
+#include "cpu/opcode_coverage.h"
 #include "cpu/ops.h"
 #include "cpu/protect.h"
 #include "cpu/segment.h"
@@ -245,12 +246,17 @@ static __attribute__((noinline)) void settle(struct cpu *cpu, const struct insn 
     /* Of two instructions in a row that hold off interrupts only the first is sure to. */
     if (had_shadow)
         cpu->has_shadow = false;
-    if (had_rf && !insn_is(in, op_iret))
+    if (had_rf && !insn_is(in, op_iret) && !insn_is(in, op_rsm))
         cpu->eflags &= ~EFLAGS_RF;
     if (cpu->is_mode_stale)
         cpu_update_mode(cpu);
-    /* The trap belongs to instructions that began with TF set; loading SS holds it off. */
-    if ((mode & MODE_TF) && (!cpu->has_shadow || insn_is(in, op_sti)))
+    /* Loading SS holds traps off for one instruction: data breakpoints wait, a single step is lost. */
+    if (cpu->has_shadow && !insn_is(in, op_sti)) {
+        cpu->tlb->debug_hits = (uint8_t)dr6;
+        return;
+    }
+    /* The trap belongs to instructions that began with TF set. */
+    if (mode & MODE_TF)
         dr6 |= DR6_BS;
     if (dr6) {
         (void)!cpu_raise_debug(cpu, dr6, true);
@@ -268,16 +274,34 @@ static bool meets_breakpoint(struct cpu *cpu)
     return hits && !cpu_raise_debug(cpu, hits, false);
 }
 
-/* The instruction did not complete. */
+/* The instruction did not complete.  A data breakpoint that MOV SS held off comes behind a software interrupt, in its handler. */
 static __attribute__((noinline)) void abandon(struct cpu *cpu)
 {
+    uint32_t dr6 = cpu->event.is_pending && cpu->event.kind == EVENT_SOFT_INT ? cpu->tlb->debug_hits : 0;
+
     cpu->tlb->debug_hits = 0;
     if (cpu->probe && cpu->probe->is_stopped) {
         cpu->next_rip = cpu->rip;
         return;
     }
     event_deliver(cpu);
+    if (dr6 && !cpu->is_shutdown) {
+        cpu->next_rip = cpu->rip;
+        (void)!cpu_raise_debug(cpu, dr6, true);
+        event_deliver(cpu);
+    }
 }
+
+#ifdef RINGER_OPCODE_COVERAGE
+/* The translator notes for itself what it hands to the interpreter. */
+static void note_coverage(const struct cpu *cpu, const struct insn *in, uint32_t mode)
+{
+    uint8_t *byte = cpu->mmu_hooks.flush_all ? NULL : opcode_coverage_byte(in, mode, false);
+
+    if (byte)
+        *byte = 1;
+}
+#endif
 
 static inline void execute_one(struct cpu *cpu)
 {
@@ -299,9 +323,16 @@ static inline void execute_one(struct cpu *cpu)
     if (in->desc->sens)
         cpu->stats.sens_executed[in->desc->sens]++;
     if (__builtin_expect(!in->desc->exec(cpu, in), 0)) {
+#ifdef RINGER_OPCODE_COVERAGE
+        if (cpu->event.is_pending && cpu->event.kind == EVENT_SOFT_INT) /* what it is there for */
+            note_coverage(cpu, in, mode);
+#endif
         abandon(cpu);
         return;
     }
+#ifdef RINGER_OPCODE_COVERAGE
+    note_coverage(cpu, in, mode);
+#endif
     cpu->rip = cpu->next_rip;
     if (__builtin_expect(cpu->is_mode_stale || had_shadow || had_rf || (mode & (MODE_TF | MODE_DEBUG)), 0))
         settle(cpu, in, mode, had_shadow, had_rf);
@@ -325,6 +356,7 @@ uint64_t cpu_interpret(struct cpu *cpu, uint64_t max_insns)
     while (n < max_insns && !atomic_load_explicit(&cpu->exit_request, memory_order_relaxed)) {
         if (__builtin_expect(cpu_has_work(cpu), 0))
             cpu_take_work(cpu);
+        cpu->is_mid_rep = false;
         if (__builtin_expect(cpu->is_halted || cpu->is_shutdown, 0))
             break;
         execute_one(cpu);

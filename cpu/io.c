@@ -2,6 +2,8 @@
 #include "cpu/io.h"
 
 #include "cpu/mem.h"
+#include "cpu/protect.h"
+#include "cpu/tlb.h"
 
 #define TSS32_LAST_BYTE 103
 #define TSS32_IO_MAP    102 /* word: offset of the bitmap from the TSS's base */
@@ -26,4 +28,10 @@ bool io_allowed(struct cpu *cpu, uint16_t port, unsigned size)
     if (bits >> (port & 7) & ((1u << size) - 1))
         return cpu_raise_error(cpu, VEC_GP, 0);
     return true;
+}
+
+void io_note_breakpoints(struct cpu *cpu, uint16_t port, unsigned size)
+{
+    if (cpu->mode & MODE_DEBUG)
+        cpu->tlb->debug_hits |= debug_matches(cpu, port, size, false, false, true);
 }

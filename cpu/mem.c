@@ -92,9 +92,9 @@ static uint64_t target_load(struct cpu *cpu, const struct tlb_target *t, unsigne
     if (t->host)
         memcpy(&value, t->host, n);
     else if (n & (n - 1))
-        space_read_buf(cpu->board.mem, t->gpa, &value, n);
+        space_read_buf(cpu->mem, t->gpa, &value, n);
     else
-        value = space_read(cpu->board.mem, t->gpa, n);
+        value = space_read(cpu->mem, t->gpa, n);
     return value;
 }
 
@@ -108,9 +108,9 @@ static void target_store(struct cpu *cpu, const struct tlb_target *t, unsigned n
         if (*t->code_flag)
             guestmem_written(cpu->board.guestmem, t->mem_off, n);
     } else if (n <= 8 && !(n & (n - 1))) {
-        space_write(cpu->board.mem, t->gpa, n, load_le(bytes, n));
+        space_write(cpu->mem, t->gpa, n, load_le(bytes, n));
     } else {
-        space_write_buf(cpu->board.mem, t->gpa, bytes, n);
+        space_write_buf(cpu->mem, t->gpa, bytes, n);
     }
 }
 
@@ -271,7 +271,7 @@ bool mem_read_buf(struct cpu *cpu, enum sreg seg, uint64_t off, void *buf, unsig
         if (t.host)
             memcpy((uint8_t *)buf + done, t.host, n);
         else
-            space_read_buf(cpu->board.mem, t.gpa, (uint8_t *)buf + done, n);
+            space_read_buf(cpu->mem, t.gpa, (uint8_t *)buf + done, n);
         cpu->stats.indirect_accesses += !t.host;
     }
     note_data_breakpoints(cpu, gla, len, false);
@@ -343,7 +343,7 @@ unsigned mem_fetch(struct cpu *cpu, uint64_t rip, uint8_t buf[15])
         if (t.host)
             memcpy(buf + done, t.host, n);
         else
-            space_read_buf(cpu->board.mem, t.gpa, buf + done, n);
+            space_read_buf(cpu->fetch_mem, t.gpa, buf + done, n);
     }
     return done;
 }
@@ -359,9 +359,9 @@ unsigned cpu_peek(struct cpu *cpu, gla_t gla, void *buf, unsigned len)
         gla_t at = (gla + done) & LINEAR_MASK;
 
         n = first_part(at, len - done);
-        if (!paging_walk(cpu->board.mem, &cpu->paging, at, ACCESS_READ, false, &r, &error))
+        if (!paging_walk(cpu->mem, &cpu->paging, at, ACCESS_READ, false, &r, &error))
             break;
-        space_lookup(cpu->board.mem, r.gpa, &run);
+        space_lookup(cpu->mem, r.gpa, &run);
         if (!run.host)
             break;
         if (n > run.len)

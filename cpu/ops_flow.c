@@ -241,6 +241,7 @@ bool op_into(struct cpu *cpu, const struct insn *in)
 /* ICEBP: like a hardware #DB, so no DPL check, and DR6 stays. */
 bool op_int1(struct cpu *cpu, const struct insn *in)
 {
+    cpu->eflags &= ~EFLAGS_RF;
     cpu->event = (struct event){.is_pending = true, .vector = VEC_DB, .kind = EVENT_TRAP};
     return false;
 }

@@ -337,6 +337,15 @@ bool op_fxrstor(struct cpu *cpu, const struct insn *in)
 
 /* --- MMX and SSE --- */
 
+/* MMX instructions, and conversions from or to an MMX register.  CVTPI2PD of memory leaves the x87 state alone and takes none of its
+ * errors; CVTPI2PS of memory takes them all the same (SDM 2A, of each). */
+static bool takes_x87_errors(const struct insn *in)
+{
+    if (!(in->desc->attr & ATTR_MMX))
+        return false;
+    return !((in->desc->attr & ATTR_SSE) && in->map == MAP_0F && in->opcode == 0x2a && in->is_mem && in->has_opsize_prefix);
+}
+
 /* #UD, #NM and pending x87 errors, SDM 3A table 12-1 and 13.2.  False: finished, *result is what to return. */
 static bool simd_may_start(struct cpu *cpu, const struct insn *in, bool *result)
 {
@@ -354,7 +363,7 @@ static bool simd_may_start(struct cpu *cpu, const struct insn *in, bool *result)
         *result = cpu_raise(cpu, VEC_NM);
         return false;
     }
-    if ((attr & ATTR_MMX) && has_pending_error(cpu)) {
+    if (takes_x87_errors(in) && has_pending_error(cpu)) {
         *result = report_error(cpu);
         return false;
     }

@@ -115,6 +115,7 @@ static bool ins_one(struct string *s)
     if (!operand_probe_write(s->cpu, SEG_ES, di, s->size) ||
         !mem_write(s->cpu, SEG_ES, di, s->size, space_read(s->cpu->board.ports, port, s->size)))
         return false;
+    io_note_breakpoints(s->cpu, port, s->size);
     advance(s, REG_DI, s->step);
     return true;
 }
@@ -126,6 +127,7 @@ static bool outs_one(struct string *s)
     if (!mem_read(s->cpu, s->src, masked(s, REG_SI), s->size, &value))
         return false;
     space_write(s->cpu->board.ports, (uint16_t)s->cpu->gpr[REG_DX], s->size, value);
+    io_note_breakpoints(s->cpu, (uint16_t)s->cpu->gpr[REG_DX], s->size);
     advance(s, REG_SI, s->step);
     return true;
 }
@@ -293,6 +295,7 @@ static bool repeat(struct string *s, one_fn *one, bulk_fn *bulk)
     while ((count = masked(s, REG_CX)) != 0) {
         if (done >= limit || (done && atomic_load_explicit(&cpu->exit_request, memory_order_relaxed))) {
             cpu->next_rip = cpu->rip;
+            cpu->is_mid_rep = true;
             break;
         }
         n = is_bulk ? bulk(s, count < limit ? count : limit) : 0;

@@ -126,7 +126,7 @@ static bool load_pdptes(struct cpu *cpu, uint64_t cr3)
 {
     uint64_t pdpte[4];
 
-    if (!paging_load_pdptes(cpu->board.mem, cr3, cpu->paging.a20_mask, cpu->paging.phys_bits, pdpte))
+    if (!paging_load_pdptes(cpu->mem, cr3, cpu->paging.a20_mask, cpu->paging.phys_bits, pdpte))
         return cpu_raise_error(cpu, VEC_GP, 0);
     for (unsigned i = 0; i < 4; i++)
         cpu->paging.pdpte[i] = pdpte[i];
@@ -438,12 +438,6 @@ static unsigned port_size(const struct insn *in)
     return !(in->opcode & 1) ? 1 : in->opsize == 2 ? 2 : 4;
 }
 
-static void note_port_breakpoints(struct cpu *cpu, uint16_t port, unsigned size)
-{
-    if (cpu->mode & MODE_DEBUG)
-        cpu->tlb->debug_hits |= debug_matches(cpu, port, size, false, false, true);
-}
-
 bool op_in(struct cpu *cpu, const struct insn *in)
 {
     uint16_t port = port_of(cpu, in);
@@ -452,7 +446,7 @@ bool op_in(struct cpu *cpu, const struct insn *in)
     if (!io_allowed(cpu, port, size) || !may_reach_outside(cpu))
         return false;
     reg_write(cpu, in, REG_AX, size, space_read(cpu->board.ports, port, size));
-    note_port_breakpoints(cpu, port, size);
+    io_note_breakpoints(cpu, port, size);
     return true;
 }
 
@@ -464,7 +458,7 @@ bool op_out(struct cpu *cpu, const struct insn *in)
     if (!io_allowed(cpu, port, size) || !may_reach_outside(cpu))
         return false;
     space_write(cpu->board.ports, port, size, reg_read(cpu, in, REG_AX, size));
-    note_port_breakpoints(cpu, port, size);
+    io_note_breakpoints(cpu, port, size);
     return true;
 }
 
@@ -516,6 +510,5 @@ bool op_sysexit(struct cpu *cpu, const struct insn *in)
     }
 UNDEFINED(syscall)
 UNDEFINED(sysret)
-UNDEFINED(rsm)
 UNDEFINED(monitor)
 UNDEFINED(mwait)

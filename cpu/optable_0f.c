@@ -208,7 +208,7 @@ const struct insn_desc optable_0f[256][PFX_COUNT] = {
     [0xb6] = {{"movzx", {Gv, Eb}, 0, 0, 0, INNOCUOUS, 0, 0, RD, 0, op_movzx}},
     [0xb7] = {{"movzx", {Gv, Ew}, 0, 0, 0, INNOCUOUS, 0, 0, RD, 0, op_movzx}},
     [0xb8] = {{0}, {0}, {"popcnt", {Gv, Ev}, 0, F_ARITH, 0, INNOCUOUS, 0, 0, RD, FEAT_POPCNT, op_popcnt}},
-    [0xb9] = {{"ud1",   {Gv, Ev}, 0, 0, 0, INTERPRET, 0, 0, HINT | END, 0, op_ud}}, /* group 10 */
+    [0xb9] = {{"ud1",   {Gd, Ed}, 0, 0, 0, INTERPRET, 0, 0, HINT | END, 0, op_ud}}, /* group 10 */
     [0xba] = {GROUP(GRP_8)},
     [0xbb] = {BIT("btc", LOCKRW, op_btc)},
     /* F3: processors without TZCNT and LZCNT execute BSF and BSR; the semantics functions ask CPUID.  INTERPRET
@@ -284,6 +284,6 @@ const struct insn_desc optable_0f[256][PFX_COUNT] = {
     [0xfc] = {INT_2("paddb")},
     [0xfd] = {INT_2("paddw")},
     [0xfe] = {INT_2("paddd")},
-    [0xff] = {{"ud0", {Gv, Ev}, 0, 0, 0, INTERPRET, 0, 0, HINT | END, 0, op_ud}},
+    [0xff] = {{"ud0", {Gd, Ed}, 0, 0, 0, INTERPRET, 0, 0, HINT | END, 0, op_ud}},
 };
 /* clang-format on */

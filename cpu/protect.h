@@ -118,6 +118,12 @@ bool msr_read(struct cpu *cpu, uint32_t msr, uint64_t *value);
 bool msr_write(struct cpu *cpu, uint32_t msr, uint64_t value);
 void msr_reset(struct cpu *cpu);
 
+/* System management mode (cpu/smm.c). */
+void smm_update_view(struct cpu *cpu); /* is_smm, smram or the A20 pin changed */
+void smm_enter(struct cpu *cpu);       /* take an SMI */
+
+void cpu_shut_down(struct cpu *cpu, const char *why);
+
 int interp_init(struct cpu *cpu); /* 0, -ENOMEM */
 void interp_free(struct cpu *cpu);
 

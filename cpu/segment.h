@@ -18,7 +18,7 @@ NODISCARD bool far_call(struct cpu *cpu, uint16_t sel, uint64_t off, unsigned si
 NODISCARD bool far_return(struct cpu *cpu, unsigned size, uint16_t release_bytes);
 NODISCARD bool far_iret(struct cpu *cpu, unsigned size);
 
-enum task_switch_reason { TASK_JMP, TASK_CALL, TASK_IRET, TASK_INT };
+enum task_switch_reason { TASK_JMP, TASK_CALL, TASK_IRET, TASK_EVENT /* exception, interrupt */, TASK_INT /* INT n */ };
 /* Switch to the TSS named by sel; next_rip is what the outgoing TSS saves.  error: pushed on the new stack if has_error. */
 NODISCARD bool task_switch(struct cpu *cpu, uint16_t sel, enum task_switch_reason reason, bool has_error, uint32_t error);
 

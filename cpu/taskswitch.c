@@ -28,6 +28,12 @@ static const struct tss_layout *layout_of(unsigned type)
     return type & 8 ? &tss32 : &tss16;
 }
 
+/* Is the old task to be returned to?  Then it stays busy, and the new one links to it. */
+static bool is_nesting(enum task_switch_reason reason)
+{
+    return reason == TASK_CALL || reason == TASK_EVENT || reason == TASK_INT;
+}
+
 struct new_task {
     struct segment tr;
     const struct tss_layout *layout;
@@ -43,7 +49,7 @@ static uint32_t slot(const struct new_task *t, unsigned off)
 static bool read_new_task(struct cpu *cpu, uint16_t sel, enum task_switch_reason reason, struct new_task *t)
 {
     uint8_t vector = reason == TASK_IRET ? VEC_TS : VEC_GP;
-    unsigned ext = reason == TASK_INT, type, wanted = reason == TASK_IRET ? TSS_BUSY : 0;
+    unsigned ext = reason == TASK_EVENT, type, wanted = reason == TASK_IRET ? TSS_BUSY : 0;
     uint64_t d;
 
     if (selector_is_null(sel) || (sel & 4))
@@ -86,7 +92,7 @@ static bool save_old_task(struct cpu *cpu, enum task_switch_reason reason)
     uint64_t byte;
 
     if (cpu->tr.is_null || cpu->tr.limit < l->bytes - 1u || !descriptor_address(cpu, cpu->tr.sel, &descriptor))
-        return raise_selector(cpu, VEC_TS, cpu->tr.sel, reason == TASK_INT);
+        return raise_selector(cpu, VEC_TS, cpu->tr.sel, reason == TASK_EVENT);
     if (!check_writable(cpu, base + l->eip, l->ldt - l->eip) || !check_writable(cpu, descriptor + 5, 1))
         return false;
 
@@ -111,7 +117,7 @@ static bool enter_new_task(struct cpu *cpu, enum task_switch_reason reason, stru
     gla_t descriptor = 0;
     uint64_t byte;
 
-    if (reason == TASK_CALL || reason == TASK_INT) {
+    if (is_nesting(reason)) {
         if (!mem_write_linear(cpu, t->tr.base, 2, ACCESS_WRITE, cpu->tr.sel))
             return false;
     }
@@ -133,7 +139,7 @@ static void load_registers(struct cpu *cpu, enum task_switch_reason reason, cons
     /* The upper halves after a switch to a 16-bit task are undefined; the 386 left ones. */
     uint32_t upper = l->size == 2 ? 0xffff0000u : 0;
 
-    if (reason == TASK_CALL || reason == TASK_INT)
+    if (is_nesting(reason))
         eflags |= EFLAGS_NT;
     for (unsigned i = 0; i < 8; i++)
         cpu->gpr[i] = slot(t, l->gpr + i * l->size) | upper;
@@ -235,13 +241,13 @@ static bool load_segments(struct cpu *cpu, unsigned ext)
 
 bool task_switch(struct cpu *cpu, uint16_t sel, enum task_switch_reason reason, bool has_error, uint32_t error)
 {
-    unsigned ext = reason == TASK_INT;
+    unsigned ext = reason == TASK_EVENT;
     struct new_task t;
     struct stack st;
 
     if (!read_new_task(cpu, sel, reason, &t))
         return false;
-    if ((reason == TASK_CALL || reason == TASK_INT) && !check_writable(cpu, t.tr.base, 2))
+    if (is_nesting(reason) && !check_writable(cpu, t.tr.base, 2))
         return false;
     if (!save_old_task(cpu, reason) || !enter_new_task(cpu, reason, &t))
         return false;

@@ -106,10 +106,10 @@ bool tlb_probe(struct cpu *cpu, gla_t gla, unsigned access, struct tlb_target *t
         *t = (struct tlb_target){.host = e->host + off, .mem_off = e->mem_off + off, .code_flag = e->code_flag};
         return true;
     }
-    if (!paging_walk(cpu->board.mem, &cpu->paging, gla, access, true, &r, error))
+    if (!paging_walk(cpu->mem, &cpu->paging, gla, access, true, &r, error))
         return false;
     *t = (struct tlb_target){.gpa = r.gpa};
-    space_lookup(cpu->board.mem, r.gpa & ~(gpa_t)GUEST_PAGE_MASK, &run);
+    space_lookup(access & ACCESS_FETCH ? cpu->fetch_mem : cpu->mem, r.gpa & ~(gpa_t)GUEST_PAGE_MASK, &run);
     if (!run.host || run.len < GUEST_PAGE_SIZE)
         return true;
     fill(tlb, gla, access, &r, &run);

@@ -2,8 +2,9 @@
  * advanced power management control ports B2h/B3h.
  * 82371AB data sheet, chapter 7.2 and 4.2.6; ACPI specification 1.0, chapter 4.7.
  *
- * No system management mode: where firmware's SMI handler would answer, we do.  Writing F1h / F0h to B2h switches ACPI
- * on / off (SCI_EN), the values that SeaBIOS's FADT names.
+ * Writing F1h / F0h to B2h, the values that SeaBIOS's FADT names, switches ACPI on / off (SCI_EN) without asking firmware, whose
+ * SMI handler does not know them.  Other values assert SMI# as DEVACTB.APMC_EN and GLBCTL.SMI_EN say; GLBCTL.EOS is kept only:
+ * each write is an SMI of its own.
  * The timer counts virtual time; TMR_STS follows from it and needs a host timer only while it may interrupt.
  * Sleep types are those of SeaBIOS's DSDT: 0 is S5, 2 is S4 (off as well: the guest has saved itself to disk),
  * anything else returns at once with WAK_STS set. */
@@ -17,6 +18,8 @@
 #define PM_CONTROL 0x04 /* PMCNTRL */
 #define PM_TIMER   0x08 /* PMTMR */
 #define PM_GPE     0x0c /* GPSTS, GPEN */
+#define PM_GLOBAL_STS 0x18 /* GLBSTS */
+#define PM_GLOBAL_CTL 0x28 /* GLBCTL */
 
 #define STS_TMR    0x0001
 #define STS_GBL    0x0020
@@ -31,6 +34,10 @@
 #define CNT_SLP_TYP 0x1c00
 #define CNT_SLP_EN  0x2000 /* write-only */
 #define CNT_KEPT    (CNT_BM_RLD | CNT_SLP_TYP)
+
+#define GLOBAL_STS_APM    0x20
+#define GLOBAL_CTL_SMI_EN 0x01
+#define GLOBAL_CTL_KEPT   0x07ffff01u
 
 #define SLP_TYP_S5 0
 #define SLP_TYP_S4 2
@@ -112,6 +119,13 @@ static void acpipm_write_word(struct acpipm *p, unsigned word, uint32_t value, u
         p->gpe_sts &= ~(value & mask);
         p->gpe_en = (p->gpe_en & ~(mask >> 16)) | (value & mask) >> 16;
         break;
+    case PM_GLOBAL_STS:
+        p->global_sts &= ~(value & mask);
+        break;
+    case PM_GLOBAL_CTL:
+        mask &= GLOBAL_CTL_KEPT;
+        p->global_ctl = (p->global_ctl & ~mask) | (value & mask);
+        break;
     }
     acpipm_update(p);
 }
@@ -127,6 +141,10 @@ static uint32_t acpipm_read_word(const struct acpipm *p, unsigned word)
         return acpipm_ticks(p) & TIMER_MASK;
     case PM_GPE:
         return p->gpe_sts | (uint32_t)p->gpe_en << 16;
+    case PM_GLOBAL_STS:
+        return p->global_sts;
+    case PM_GLOBAL_CTL:
+        return p->global_ctl;
     }
     return 0;
 }
@@ -181,6 +199,15 @@ static uint64_t apm_read(void *opaque, uint64_t offset, unsigned size)
     return offset ? p->apms : p->apmc;
 }
 
+static void acpipm_command_smi(struct acpipm *p)
+{
+    if (!p->is_apmc_enabled)
+        return;
+    p->global_sts |= GLOBAL_STS_APM;
+    if ((p->global_ctl & GLOBAL_CTL_SMI_EN) && p->callbacks.smi)
+        p->callbacks.smi(p->callbacks.opaque);
+}
+
 static void apm_write(void *opaque, uint64_t offset, unsigned size, uint64_t value)
 {
     struct acpipm *p = opaque;
@@ -194,6 +221,8 @@ static void apm_write(void *opaque, uint64_t offset, unsigned size, uint64_t val
         p->pm1_cnt |= CNT_SCI_EN;
     else if (p->apmc == APM_ACPI_DISABLE)
         p->pm1_cnt &= ~CNT_SCI_EN;
+    else
+        acpipm_command_smi(p);
     acpipm_update(p);
 }
 
@@ -226,6 +255,11 @@ void acpipm_set_base(struct acpipm *p, uint16_t base, bool is_enabled)
     p->base = base & ~(PM_SIZE - 1u);
     p->is_enabled = is_enabled;
     acpipm_remap(p);
+}
+
+void acpipm_set_apmc_smi(struct acpipm *p, bool is_enabled)
+{
+    p->is_apmc_enabled = is_enabled;
 }
 
 bool acpipm_power_button(struct acpipm *p)
@@ -261,6 +295,8 @@ static void acpipm_reset(struct device *dev)
     p->pm1_sts = p->pm1_en = p->pm1_cnt = 0;
     p->gpe_sts = p->gpe_en = 0;
     p->apmc = p->apms = 0;
+    p->global_sts = 0;
+    p->global_ctl = 0;
     p->seen_half = acpipm_ticks(p) >> TIMER_HALF_SHIFT;
     acpipm_update(p);
 }
@@ -277,7 +313,8 @@ static const struct field acpipm_state[] = {
     FIELD(struct acpipm, base), FIELD(struct acpipm, is_enabled), FIELD(struct acpipm, pm1_sts),
     FIELD(struct acpipm, pm1_en), FIELD(struct acpipm, pm1_cnt), FIELD(struct acpipm, seen_half),
     FIELD(struct acpipm, gpe_sts), FIELD(struct acpipm, gpe_en), FIELD(struct acpipm, apmc),
-    FIELD(struct acpipm, apms), FIELD_TIMER(struct acpipm, timer), FIELD_END};
+    FIELD(struct acpipm, apms), FIELD(struct acpipm, is_apmc_enabled), FIELD(struct acpipm, global_sts),
+    FIELD(struct acpipm, global_ctl), FIELD_TIMER(struct acpipm, timer), FIELD_END};
 static const struct device_ops acpipm_ops = {
     .name = "acpipm", .reset = acpipm_reset, .state = acpipm_state, .loaded = acpipm_loaded};
 

@@ -14,6 +14,7 @@
 
 struct acpipm_callbacks {
     void (*power_off)(void *opaque); /* the guest switched the machine off (S5, or S4) */
+    void (*smi)(void *opaque);       /* SMI#, once for each event; may be NULL */
     void *opaque;
 };
 
@@ -29,6 +30,9 @@ struct acpipm {
     uint64_t seen_half;     /* half periods of the timer when TMR_STS was last cleared */
     uint16_t gpe_sts, gpe_en;
     uint8_t apmc, apms;     /* ports B2h, B3h */
+    bool is_apmc_enabled;
+    uint16_t global_sts;
+    uint32_t global_ctl;
     struct timer timer;     /* next toggle of the timer's bit 23, while it may interrupt */
 };
 
@@ -39,6 +43,9 @@ int acpipm_init(struct acpipm *p, struct space *ports, struct clock *clock, stru
 
 /* PMBA (bits 15:6 count) and PMREGMISC.PMIOSE of the PCI function.  base 0 is "not mapped". */
 void acpipm_set_base(struct acpipm *p, uint16_t base, bool is_enabled);
+
+/* DEVACTB.APMC_EN of the PCI function: writes to B2h ask for an SMI. */
+void acpipm_set_apmc_smi(struct acpipm *p, bool is_enabled);
 
 /* The user pressed the power button.  False if the guest does not listen (ACPI or the event is off). */
 bool acpipm_power_button(struct acpipm *p);

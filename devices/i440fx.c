@@ -7,8 +7,8 @@
  *     high      F0000-FFFFF  C4000    CC000    D4000    DC000    E4000    EC000     (16 KiB each but the first)
  *     low       reserved     C0000    C8000    D0000    D8000    E0000    E8000
  *
- * What is not DRAM goes to PCI: the system ROM's alias in E0000h-FFFFFh, nothing below.  System management mode does not
- * exist here; SMRAM.D_OPEN makes the RAM under the VGA window visible all the same, as firmware expects. */
+ * What is not DRAM goes to PCI: the system ROM's alias in E0000h-FFFFFh, nothing below.  SMRAM (72h) says when the processor
+ * sees the RAM under the VGA window; masters on the bus never do. */
 #include "devices/i440fx.h"
 
 #include <string.h>
@@ -24,8 +24,7 @@
 #define SMRAM_D_OPEN 0x40
 #define SMRAM_D_CLS  0x20
 #define SMRAM_D_LCK  0x10
-#define VGA_BASE     0xa0000u
-#define VGA_LEN      0x20000u
+#define SMRAM_G_SMRAME 0x08
 #define SEGMENT_LEN  0x4000u
 #define MAX_ALIAS    0x20000u /* ROM decoded below 1 MiB */
 #define DRB_UNIT     MIB(8)
@@ -87,21 +86,12 @@ static void map_segment(struct i440fx *c, unsigned segment)
            rights & PAM_WE ? "ram" : "rom");
 }
 
-static void map_smram(struct i440fx *c)
+static void tell_smram(const struct i440fx *c)
 {
-    bool is_open = c->pci.config[REG_SMRAM] & SMRAM_D_OPEN;
-    uint64_t ram_off = c->cfg.ram_off + VGA_BASE;
+    uint8_t smram = c->pci.config[REG_SMRAM];
 
-    if (is_open == c->is_smram_shown || !c->cfg.set_vga_window)
-        return;
-    c->is_smram_shown = is_open;
-    if (is_open) {
-        c->cfg.set_vga_window(c->cfg.vga_opaque, false);
-        space_map_mem(c->bus->mem, VGA_BASE, VGA_LEN, ram_off, ram_off, SPACE_R | SPACE_W);
-    } else {
-        space_unmap(c->bus->mem, VGA_BASE, VGA_LEN);
-        c->cfg.set_vga_window(c->cfg.vga_opaque, true);
-    }
+    if (c->cfg.set_smram)
+        c->cfg.set_smram(c->cfg.opaque, smram & SMRAM_G_SMRAME, smram & SMRAM_D_OPEN, smram & SMRAM_D_CLS);
 }
 
 static void i440fx_update(struct i440fx *c)
@@ -109,8 +99,8 @@ static void i440fx_update(struct i440fx *c)
     space_begin(c->bus->mem);
     for (unsigned i = 0; i < NUM_SEGMENTS; i++)
         map_segment(c, i);
-    map_smram(c);
     space_commit(c->bus->mem);
+    tell_smram(c);
 }
 
 static void i440fx_written(void *opaque, unsigned offset, unsigned len)
@@ -129,7 +119,7 @@ static void i440fx_unlock_smram(struct i440fx *c)
 {
     bool is_locked = c->pci.config[REG_SMRAM] & SMRAM_D_LCK;
 
-    c->pci.wmask[REG_SMRAM] = is_locked ? 0 : SMRAM_D_OPEN | SMRAM_D_CLS | SMRAM_D_LCK | 0x08;
+    c->pci.wmask[REG_SMRAM] = is_locked ? 0 : SMRAM_D_OPEN | SMRAM_D_CLS | SMRAM_D_LCK | SMRAM_G_SMRAME;
 }
 
 static void i440fx_reset(struct device *dev)

@@ -10,10 +10,10 @@ struct i440fx_config {
     uint64_t ram_bytes;   /* for the DRAM boundary registers */
     uint64_t rom_off;     /* memfd offset of the ROM image whose end is seen at FFFFFh... */
     uint32_t rom_bytes;   /* ...and its length; the last 128 KiB at most are seen there.  Multiple of 4096 */
-    /* SMRAM.D_OPEN: the VGA window A0000h-BFFFFh gives way to RAM (is_on false) and returns.  May be NULL: then RAM never
-     * shows there.  The VGA must have unmapped its window when this returns. */
-    void (*set_vga_window)(void *opaque, bool is_on);
-    void *vga_opaque;
+    /* The SMRAM register: the RAM under A0000h-BFFFFh shows in SMM if is_enabled; outside SMM too if is_open as well; but not to
+     * data accesses if is_data_closed.  Called after every write to the bridge, and in resets.  May be NULL. */
+    void (*set_smram)(void *opaque, bool is_enabled, bool is_open, bool is_data_closed);
+    void *opaque;
 };
 
 struct i440fx {
@@ -23,7 +23,6 @@ struct i440fx {
     struct i440fx_config cfg;
     uint64_t hole_off;    /* all-ones page run: what reads of an empty segment find while writes go to RAM */
     uint8_t pam_shown[13]; /* PAM state that is mapped now; PAM_UNMAPPED before the first time */
-    bool is_smram_shown;
 };
 
 /* Maps C0000h-FFFFFh of the bus's memory space; everything else in it is the board's.  Slot 00.0.  0 or -errno. */

@@ -211,7 +211,7 @@ int piix3_ide_init(struct piix3_ide *p, struct pci_bus *bus, struct clock *clock
 
 #define REG_PMBASE        0x40
 #define REG_DEVACTB       0x58
-#define DEVACTB_APMC_EN   0x02 /* in the top byte: SMI on writes to B2h; set says to firmware that SMM needs no set-up */
+#define DEVACTB_APMC_EN   0x02 /* in the top byte: SMI on writes to B2h; set says to firmware that SMM is set up */
 #define REG_DEVRESE       0x5f /* what ACPI tables look at to tell which ISA devices exist */
 #define REG_DEVRESG       0x63
 #define REG_DEVRESI       0x67
@@ -311,13 +311,15 @@ static void piix4pm_update(struct piix4pm *p)
     if (p->cfg.set_base)
         p->cfg.set_base(p->cfg.opaque, load_le(config + REG_PMBASE, 2) & 0xffc0,
                         config[REG_PMREGMISC] & PMREGMISC_PMIOSE);
+    if (p->cfg.set_apmc_smi)
+        p->cfg.set_apmc_smi(p->cfg.opaque, config[REG_DEVACTB + 3] & DEVACTB_APMC_EN);
 }
 
 /* The callback may remap ports: only for the registers it depends on. */
 static void piix4pm_written(void *opaque, unsigned offset, unsigned len)
 {
     static const uint8_t registers[] = {PCI_COMMAND,    REG_PMBASE,      REG_PMBASE + 1, REG_PMREGMISC,
-                                        REG_SMBBASE, REG_SMBBASE + 1, REG_SMBHSTCFG};
+                                        REG_SMBBASE, REG_SMBBASE + 1, REG_SMBHSTCFG,  REG_DEVACTB + 3};
 
     for (unsigned i = 0; i < sizeof(registers); i++) {
         if (registers[i] >= offset && registers[i] < offset + len) {
@@ -373,7 +375,6 @@ int piix4pm_init(struct piix4pm *p, struct pci_bus *bus, const struct piix4pm_co
     p->pci.config[REG_PMBASE] = 0x01;     /* I/O space, hardwired */
     store_le(&p->pci.wmask[REG_PMBASE], 2, 0xffc0);
     memset(&p->pci.wmask[0x44], 0xff, 0x1b); /* CNTA, CNTB, GPICTL, DEVRES, DEVACT: without effect */
-    p->pci.config[REG_DEVACTB + 3] = DEVACTB_APMC_EN;
     memset(&p->pci.wmask[REG_DEVACTB], 0xff, 4);
     describe_isa_devices(p);
     p->pci.wmask[REG_PMREGMISC] = PMREGMISC_PMIOSE;

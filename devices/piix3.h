@@ -40,6 +40,7 @@ int piix3_ide_init(struct piix3_ide *p, struct pci_bus *bus, struct clock *clock
 struct piix4pm_config {
     /* PMBASE or its enable changed.  Called in resets too.  NULL: nobody. */
     void (*set_base)(void *opaque, uint16_t base, bool is_enabled);
+    void (*set_apmc_smi)(void *opaque, bool is_enabled); /* the same for DEVACTB.APMC_EN */
     void *opaque;
     unsigned num_serial; /* UARTs that ACPI tables should tell of: 0, 1 (3F8h), 2 (and 2F8h) */
     bool has_parallel;

@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
+#include "cpu/feature.h"
 #include "frontend/firmware.h"
 #include "frontend/options.h"
 #include "host/util.h"
@@ -141,6 +142,22 @@ static void check_instructions(struct finding *f)
         find(f, VERDICT_OK, "BMI1 and BMI2");
 }
 
+static void check_features(struct finding *f)
+{
+    char lacking[WHY_BYTES] = "";
+
+    for (unsigned i = FEAT_NONE + 1; i < FEAT_COUNT; i++) {
+        size_t len = strlen(lacking);
+
+        if (feature_is_choosable(i) && !feature_is_supported(i))
+            snprintf(lacking + len, sizeof(lacking) - len, " %s", feature_name(i));
+    }
+    if (lacking[0])
+        find(f, VERDICT_POOR, "--cpu cannot offer%s", lacking);
+    else
+        find(f, VERDICT_OK, "all features that --cpu knows");
+}
+
 static void check_memory(struct finding *f)
 {
     unsigned long kib;
@@ -174,6 +191,7 @@ int doctor(FILE *out)
         {"mappings", check_max_map_count},
         {"FSGSBASE", check_fsgsbase},
         {"instructions", check_instructions},
+        {"features", check_features},
         {"memory", check_memory},
         {"terminal", check_terminal},
     };

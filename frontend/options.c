@@ -273,18 +273,6 @@ static void take_code_cache(struct parse *p, const char *value)
         complain(p, "--code-cache %s: not a size from 1M to 512M", value);
 }
 
-static void take_cpu(struct parse *p, const char *value)
-{
-    char why[128];
-
-    if (!strcmp(value, "help"))
-        p->o->command = COMMAND_CPU_HELP;
-    else if (p->o->cpu.model)
-        complain(p, "--cpu is given twice");
-    else if (!cpu_config_parse(&p->o->cpu, value, why, sizeof(why)))
-        complain(p, "--cpu: %s", why);
-}
-
 /* Names separated by commas; "all" is every one. */
 static void take_without(struct parse *p, const char *value)
 {
@@ -301,6 +289,18 @@ static void take_without(struct parse *p, const char *value)
         }
         p->o->without |= found;
     }
+}
+
+static void take_cpu(struct parse *p, const char *value)
+{
+    char why[128];
+
+    if (!strcmp(value, "help"))
+        p->o->command = COMMAND_CPU_HELP;
+    else if (p->o->cpu.model)
+        complain(p, "--cpu is given twice");
+    else if (!cpu_config_parse(&p->o->cpu, value, why, sizeof(why)))
+        complain(p, "--cpu: %s", why);
 }
 
 static void take_help(struct parse *p, const char *value)

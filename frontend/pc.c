@@ -53,6 +53,8 @@
 #define EXTRA_MEMORY_BYTES MIB(64) /* video memory, ROMs, the bridge's hole */
 #define RAM_LOW_END        0xa0000
 #define RAM_HIGH_BASE      0x100000
+#define SMRAM_BASE         0xa0000 /* RAM under the VGA window */
+#define SMRAM_BYTES        0x20000
 #define FPU_BUSY_PORT      0xf0
 #define FLUSH_WAIT_NS      (100 * 1000000ull)
 #define FLUSH_WAITS        300 /* half a minute in all */
@@ -91,6 +93,7 @@ struct pc {
 
     struct guestmem *guestmem;
     struct space *memory, *ports;
+    struct space *smm_memory; /* memory as the processor sees it in SMM */
     struct cpu *cpu;
     uint64_t ram_off;
     struct firmware bios;
@@ -277,9 +280,13 @@ static int create_memory(struct pc *pc)
     pc->ram_off = (uint64_t)off;
     pc->memory = space_create(MEMORY_SPACE_BYTES, pc->guestmem);
     pc->ports = space_create(PORT_SPACE_BYTES, NULL);
-    if (!pc->memory || !pc->ports)
+    pc->smm_memory = pc->memory ? space_create_overlay(pc->memory) : NULL;
+    if (!pc->smm_memory || !pc->ports)
         return out_of_memory();
     if (space_map_mem(pc->memory, 0, RAM_LOW_END, pc->ram_off, pc->ram_off, SPACE_R | SPACE_W) < 0)
+        return out_of_memory();
+    if (space_map_mem(pc->smm_memory, SMRAM_BASE, SMRAM_BYTES, pc->ram_off + SMRAM_BASE, pc->ram_off + SMRAM_BASE,
+                      SPACE_R | SPACE_W) < 0)
         return out_of_memory();
     if (ram_bytes > RAM_HIGH_BASE &&
         space_map_mem(pc->memory, RAM_HIGH_BASE, ram_bytes - RAM_HIGH_BASE, pc->ram_off + RAM_HIGH_BASE,
@@ -296,6 +303,7 @@ static int create_cpu(struct pc *pc)
 {
     struct cpu_board board = {
         .mem = pc->memory,
+        .smm_mem = pc->smm_memory,
         .ports = pc->ports,
         .clock = pc->clock,
         .guestmem = pc->guestmem,
@@ -366,19 +374,51 @@ static void acpi_base_changed(void *opaque, uint16_t base, bool is_enabled)
     acpipm_set_base(&pc->acpipm, base, is_enabled);
 }
 
+static void apmc_smi_changed(void *opaque, bool is_enabled)
+{
+    struct pc *pc = opaque;
+
+    acpipm_set_apmc_smi(&pc->acpipm, is_enabled);
+}
+
+static void smi_asked(void *opaque)
+{
+    struct pc *pc = opaque;
+
+    cpu_pulse_smi(pc->cpu);
+}
+
+static void power_off_asked(void *opaque)
+{
+    struct pc *pc = opaque;
+
+    pc->events.power_off(pc->events.opaque);
+}
+
+static void smram_changed(void *opaque, bool is_enabled, bool is_open, bool is_data_closed)
+{
+    struct pc *pc = opaque;
+
+    cpu_set_smram(pc->cpu, (is_enabled ? CPU_SMRAM_ENABLED : 0u) | (is_open ? CPU_SMRAM_OPEN : 0u) |
+                               (is_data_closed ? CPU_SMRAM_DATA_CLOSED : 0u));
+}
+
 static int create_bridges(struct pc *pc)
 {
     struct wire *irq = pc->irq_wires[SOURCE_ISA];
-    struct acpipm_callbacks callbacks = {.power_off = pc->events.power_off, .opaque = pc->events.opaque};
+    struct acpipm_callbacks callbacks = {.power_off = power_off_asked, .smi = smi_asked, .opaque = pc};
     struct i440fx_config bridge = {
         .guestmem = pc->guestmem,
         .ram_off = pc->ram_off,
         .ram_bytes = pc->options->memory_bytes,
         .rom_off = pc->bios.mem_off,
         .rom_bytes = (uint32_t)pc->bios.len,
+        .set_smram = smram_changed,
+        .opaque = pc,
     };
     struct piix4pm_config pm = {
         .set_base = acpi_base_changed,
+        .set_apmc_smi = apmc_smi_changed,
         .opaque = pc,
         .num_serial = pc->options->serial_count < 2 ? pc->options->serial_count : 2,
     };
@@ -769,6 +809,8 @@ void pc_destroy(struct pc *pc)
     fwcfg_free(&pc->fwcfg);
     if (pc->cpu)
         cpu_destroy(pc->cpu);
+    if (pc->smm_memory)
+        space_destroy(pc->smm_memory);
     if (pc->memory)
         space_destroy(pc->memory);
     if (pc->ports)

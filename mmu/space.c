@@ -27,6 +27,7 @@ struct range {
 };
 
 struct space {
+    struct space *below; /* of an overlay */
     uint64_t size;
     struct guestmem *mem;
     uint8_t *view;        /* of mem, NULL in a port space */
@@ -55,6 +56,15 @@ struct space *space_create(uint64_t size, struct guestmem *mem)
         s->view = guestmem_view(mem);
         s->code_flags = guestmem_code_flags(mem);
     }
+    return s;
+}
+
+struct space *space_create_overlay(struct space *below)
+{
+    struct space *s = space_create(below->size, below->mem);
+
+    if (s)
+        s->below = below;
     return s;
 }
 
@@ -236,6 +246,25 @@ void space_unmap(struct space *s, uint64_t base, uint64_t len)
     }
 }
 
+static uint64_t find(struct space *s, uint64_t addr, struct range *r);
+
+/* Nobody lives at [addr, end): in an overlay, show what is below there. */
+static uint64_t find_in_hole(struct space *s, uint64_t addr, uint64_t end, struct range *r)
+{
+    uint64_t len = end > addr ? end - addr : UINT64_MAX, n;
+
+    if (!s->below) {
+        *r = (struct range){.base = addr, .len = len, .kind = HOLE};
+        return len;
+    }
+    n = find(s->below, addr, r);
+    if (n > len) {
+        r->len -= n - len;
+        n = len;
+    }
+    return n;
+}
+
 /* Copy the range at addr to *r (a hole's bounds are made up); bytes from addr to its end. */
 static uint64_t find(struct space *s, uint64_t addr, struct range *r)
 {
@@ -244,10 +273,7 @@ static uint64_t find(struct space *s, uint64_t addr, struct range *r)
     if (i >= s->count || addr < s->ranges[i].base || addr - s->ranges[i].base >= s->ranges[i].len) {
         i = first_above(s, addr);
         if (i == s->count || s->ranges[i].base > addr) {
-            uint64_t end = i < s->count ? s->ranges[i].base : s->size;
-
-            *r = (struct range){.base = addr, .len = end > addr ? end - addr : UINT64_MAX, .kind = HOLE};
-            return r->len;
+            return find_in_hole(s, addr, i < s->count ? s->ranges[i].base : s->size, r);
         }
         s->last_hit = i;
     }

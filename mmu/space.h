@@ -23,6 +23,9 @@ struct io_ops {
 enum space_rights { SPACE_R = 1, SPACE_W = 2 };
 
 struct space *space_create(uint64_t size, struct guestmem *mem); /* mem may be NULL for the port space */
+/* A view of below that shows its own ranges first: what only some may see.  Its memory is below's.  Changes of either call the
+ * listeners of that one only.  NULL: no memory. */
+struct space *space_create_overlay(struct space *below);
 void space_destroy(struct space *s);
 
 /* Let ops answer for [base, base + len).  opaque outlives s.

@@ -206,7 +206,8 @@ static inline void set_pte(struct fixture *f, uint32_t page, uint32_t flags)
     put32(f, PAGE_TABLE + (page >> 12) * 4, (page & ~0xfffu) | flags);
 }
 
-static inline int fixture_setup(void **state)
+/* config: NULL for the default processor. */
+static inline int fixture_setup_with(void **state, const struct cpu_config *config)
 {
     struct fixture *f = calloc(1, sizeof(*f));
     int64_t off;
@@ -224,9 +225,14 @@ static inline int fixture_setup(void **state)
     space_map_io(f->ports, 0x80, 4, &fixture_io, f);
     f->cpu = cpu_create(&(struct cpu_board){.mem = f->mem, .ports = f->ports, .clock = f->clock,
                                             .guestmem = f->guestmem, .intr_ack = fixture_intr_ack,
-                                            .triple_fault = fixture_triple_fault, .opaque = f});
+                                            .triple_fault = fixture_triple_fault, .opaque = f, .config = config});
     *state = f;
     return 0;
+}
+
+static inline int fixture_setup(void **state)
+{
+    return fixture_setup_with(state, NULL);
 }
 
 /* Real mode at 1000:0000 (CODE), data 2000h, stack 0000:9000. */

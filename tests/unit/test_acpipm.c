@@ -8,12 +8,17 @@ struct fixture {
     struct clock *clock;
     struct acpipm pm;
     struct recorder sci;
-    unsigned power_offs;
+    unsigned power_offs, smis;
 };
 
 static void power_off(void *opaque)
 {
     ((struct fixture *)opaque)->power_offs++;
+}
+
+static void smi(void *opaque)
+{
+    ((struct fixture *)opaque)->smis++;
 }
 
 static int setup(void **state)
@@ -23,7 +28,7 @@ static int setup(void **state)
     f = (struct fixture){.ports = space_create(0x10000, NULL), .clock = clock_create_manual()};
     recorder_init(&f.sci);
     assert_int_equal(acpipm_init(&f.pm, f.ports, f.clock, &f.sci.wire,
-                                 &(struct acpipm_callbacks){.power_off = power_off, .opaque = &f}),
+                                 &(struct acpipm_callbacks){.power_off = power_off, .smi = smi, .opaque = &f}),
                      0);
     acpipm_set_base(&f.pm, BASE | 1, true);
     *state = &f;
@@ -178,10 +183,32 @@ static void unaligned_and_wide_accesses_are_safe(void **state)
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+static void other_commands_are_smis(void **state)
+{
+    struct fixture *f = *state;
+
+    out8(f->ports, 0xb2, 0x12);
+    assert_int_equal(f->smis, 0);
+    acpipm_set_apmc_smi(&f->pm, true);
+    out8(f->ports, 0xb2, 0x12); /* noted, but SMI_EN is clear */
+    assert_int_equal(f->smis, 0);
+    assert_int_equal(in(f, 0x18, 2), 0x20);
+    out(f, 0x18, 2, 0x20);
+    assert_int_equal(in(f, 0x18, 2), 0);
+    out(f, 0x28, 4, 1);
+    out8(f->ports, 0xb2, 0x12);
+    out8(f->ports, 0xb2, 0x13);
+    assert_int_equal(f->smis, 2);
+    out8(f->ports, 0xb2, 0xf1); /* ACPI on: ours */
+    assert_int_equal(f->smis, 2);
+    f->pm.dev.ops->reset(&f->pm.dev);
+    assert_int_equal(in(f, 0x28, 4), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(timer_counts_at_its_rate), T(timer_overflow_interrupts), T(smi_command_switches_acpi),
+        T(timer_counts_at_its_rate), T(timer_overflow_interrupts), T(smi_command_switches_acpi), T(other_commands_are_smis),
         T(power_button_raises_sci_when_enabled), T(sleep_enable_powers_off), T(gpe_block_answers_at_both_places),
         T(rtc_event), T(base_moves_and_disappears), T(unaligned_and_wide_accesses_are_safe),
     };

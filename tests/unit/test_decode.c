@@ -1,219 +1,14 @@
-/* The decoder against Capstone: every opcode with every ModRM byte and mandatory prefix, and random bytes, in 16- and
- * 32-bit mode.  Lengths must agree, and what is defined; where Capstone 4 deviates from the SDM, or knows extensions we
- * do not have, stands in one list below.  Then the fields of struct insn, by example. */
+/* The decoder: the fields of struct insn, by example.  Lengths and opcodes are compared with other decoders by tests/decode. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include <capstone/capstone.h>
 #include <stdio.h>
 #include <string.h>
 #include "cpu/cpu.h"
 #include "cpu/insn.h"
 #include "cpu/ops.h"
-
-#define RANDOM_INSNS 600000
-
-/* --- comparing with Capstone --- */
-
-struct fixture {
-    csh capstone[2]; /* 16, 32 bits */
-    cs_insn *text;
-    unsigned long compared, undefined, mismatches;
-};
-
-enum deviation {
-    BEYOND, /* an extension Capstone knows and the table leaves out */
-    LAX,    /* Capstone accepts what the SDM reserves */
-    STRICT  /* Capstone rejects what the SDM (or every processor) defines */
-};
-
-/* By map, opcode and ModRM; ops 16 apart are common, so opcode ranges. */
-static const struct {
-    uint8_t map, first, last, modrm_first, modrm_last;
-    enum deviation kind;
-} deviations[] = {
-    {MAP_1B, 0x62, 0x62, 0xc0, 0xff, BEYOND}, /* EVEX */
-    {MAP_1B, 0xc4, 0xc5, 0xc0, 0xff, BEYOND}, /* VEX */
-    {MAP_1B, 0x8f, 0x8f, 0x08, 0xff, BEYOND}, /* XOP */
-    {MAP_1B, 0xc6, 0xc7, 0xf8, 0xf8, BEYOND}, /* XABORT, XBEGIN */
-    {MAP_1B, 0x8e, 0x8e, 0x00, 0xff, LAX},    /* MOV CS */
-    {MAP_0F, 0x01, 0x01, 0xc1, 0xc4, BEYOND}, /* VMX */
-    {MAP_0F, 0x01, 0x01, 0xca, 0xcf, BEYOND}, /* CLAC, STAC, ENCLS */
-    {MAP_0F, 0x01, 0x01, 0xd4, 0xdf, BEYOND}, /* VMFUNC, XEND, XTEST, SVM */
-    {MAP_0F, 0x01, 0x01, 0xf8, 0xf8, LAX},    /* SWAPGS outside 64-bit mode */
-    {MAP_0F, 0x0d, 0x0d, 0x00, 0xff, STRICT}, /* prefetch hints other than /1, register forms */
-    {MAP_0F, 0x0e, 0x0f, 0x00, 0xff, BEYOND}, /* 3DNow! */
-    {MAP_0F, 0x12, 0x12, 0xc0, 0xff, LAX},    /* 66 0F 12 and 16, register forms */
-    {MAP_0F, 0x16, 0x16, 0xc0, 0xff, LAX},
-    {MAP_0F, 0x18, 0x1f, 0xc0, 0xff, STRICT},   /* hint NOPs, register forms */
-    {MAP_0F, 0x37, 0x37, 0x00, 0xff, BEYOND},   /* GETSEC */
-    {MAP_0F, 0x78, 0x79, 0x00, 0xff, BEYOND},   /* VMREAD, VMWRITE, SSE4A */
-    {MAP_0F, 0xa6, 0xa7, 0xc0, 0xff, BEYOND},   /* VIA PadLock */
-    {MAP_0F, 0xae, 0xae, 0xe8, 0xff, STRICT},   /* fences with an r/m other than 0 */
-    {MAP_0F, 0xc7, 0xc7, 0x18, 0xff, BEYOND},   /* XRSTORS, XSAVEC, XSAVES, VMX, RDPID */
-    {MAP_0F38, 0x80, 0x82, 0x00, 0xff, BEYOND}, /* INVEPT, INVVPID, INVPCID */
-    {MAP_0F38, 0xf0, 0xf1, 0x00, 0xff, LAX},    /* MOVBE with F3 */
-    {MAP_0F38, 0xf6, 0xf6, 0x00, 0xff, BEYOND}, /* ADX */
-};
-
-static bool is_listed(const struct insn *in, uint8_t modrm, bool is_ours_defined)
-{
-    for (unsigned n = 0; n < ARRAY_SIZE(deviations); n++)
-        if (in->map == deviations[n].map && in->opcode >= deviations[n].first && in->opcode <= deviations[n].last &&
-            modrm >= deviations[n].modrm_first && modrm <= deviations[n].modrm_last &&
-            is_ours_defined == (deviations[n].kind == STRICT))
-            return true;
-    return false;
-}
-
-static unsigned count_prefixes(const uint8_t *bytes, unsigned avail)
-{
-    static const uint8_t prefixes[] = {0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf0, 0xf2, 0xf3};
-    unsigned n = 0;
-
-    while (n < avail && memchr(prefixes, bytes[n], sizeof(prefixes)))
-        n++;
-    return n;
-}
-
-static bool is_defined(const uint8_t *bytes, unsigned avail, unsigned code_size)
-{
-    struct insn in;
-
-    return insn_decode(&in, bytes, avail, code_size) == DECODE_OK && !insn_is(&in, op_ud);
-}
-
-/* We say #UD, Capstone does not: may it? */
-static bool may_be_undefined(const struct insn *in, const uint8_t *bytes, unsigned avail)
-{
-    unsigned prefixes = count_prefixes(bytes, avail);
-    uint8_t modrm = in->has_modrm ? in->modrm : in->len < avail ? bytes[in->len] : 0;
-
-    /* LOCK: Capstone allows it with memory sources, and forgets it where F2 or F3 are. */
-    if (in->has_lock)
-        return true;
-    /* Capstone ignores 66, F2 and F3 where the SDM has an empty column.  Only believed if the unprefixed opcode exists
-     * (it has no column, so it is one of SSE, MMX or "NP"). */
-    if ((in->rep || in->has_opsize_prefix) && in->map != MAP_1B &&
-        is_defined(bytes + prefixes, avail - prefixes, in->code_size))
-        return true;
-    /* With both 66 and F2 or F3: the same, but Capstone takes the column of 66. */
-    if (in->rep && in->has_opsize_prefix && in->map != MAP_1B)
-        return true;
-    return is_listed(in, modrm, false);
-}
-
-/* We decode, Capstone does not: may we? */
-static bool may_be_defined(const struct insn *in)
-{
-    if (is_listed(in, in->modrm, true))
-        return true;
-    /* Capstone in 16-bit mode misses most rows with a 66, F2 or F3 column; 32-bit mode checks them. */
-    if (in->code_size == 2 && (in->rep || in->has_opsize_prefix) && in->map != MAP_1B)
-        return true;
-    /* Prefixes Capstone cannot combine: F2 or F3 with 66, or several different ones of a group. */
-    return count_prefixes(in->bytes, in->len) > 1;
-}
-
-/* Near CALL with 66 and F2 or F3: Capstone forgets the 66. */
-static bool is_capstone_call(const struct insn *in)
-{
-    return insn_is(in, op_call_rel) && in->rep && in->has_opsize_prefix;
-}
-
-static void report(struct fixture *f, const char *what, const struct insn *in, const uint8_t *bytes,
-                   unsigned capstone_len)
-{
-    char hex[3 * 15 + 1] = "";
-
-    if (f->mismatches++ > 20)
-        return;
-    for (unsigned n = 0; n < 15; n++)
-        snprintf(hex + 3 * n, 4, "%02x ", bytes[n]);
-    print_error("%s: %u-bit %s: %s, %u bytes; Capstone: %s %s, %u bytes\n", what, in->code_size * 8, hex,
-                in->desc->name ? in->desc->name : "?", in->len, capstone_len ? f->text->mnemonic : "(bad)",
-                capstone_len ? f->text->op_str : "", capstone_len);
-}
-
-static void compare(struct fixture *f, const uint8_t bytes[15], unsigned code_size)
-{
-    const uint8_t *code = bytes;
-    size_t left = 15;
-    uint64_t address = 0x1000;
-    struct insn in;
-    enum decode_result r = insn_decode(&in, bytes, 15, code_size);
-    bool is_ours = r == DECODE_OK && !insn_is(&in, op_ud);
-    unsigned len = cs_disasm_iter(f->capstone[code_size == 4], &code, &left, &address, f->text) ? f->text->size : 0;
-    bool is_theirs = len && strncmp(f->text->mnemonic, "ud", 2);
-
-    f->compared++;
-    f->undefined += !is_ours;
-    assert_int_not_equal(r, DECODE_MORE);
-    if (is_ours && is_theirs && in.len != len && !is_capstone_call(&in))
-        report(f, "length", &in, bytes, len);
-    else if (is_ours && !is_theirs && !may_be_defined(&in))
-        report(f, "defined", &in, bytes, len);
-    else if (!is_ours && is_theirs && !may_be_undefined(&in, bytes, 15))
-        report(f, "undefined", &in, bytes, len);
-}
-
-static int setup(void **state)
-{
-    static struct fixture f;
-
-    memset(&f, 0, sizeof(f));
-    if (cs_open(CS_ARCH_X86, CS_MODE_16, &f.capstone[0]) || cs_open(CS_ARCH_X86, CS_MODE_32, &f.capstone[1]))
-        return -1;
-    f.text = cs_malloc(f.capstone[1]);
-    *state = &f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-
-    cs_free(f->text, 1);
-    cs_close(&f->capstone[0]);
-    cs_close(&f->capstone[1]);
-    return 0;
-}
-
-static unsigned put_opcode(uint8_t *bytes, uint8_t prefix, unsigned map, uint8_t opcode)
-{
-    unsigned n = 0;
-
-    if (prefix)
-        bytes[n++] = prefix;
-    if (map != MAP_1B)
-        bytes[n++] = 0x0f;
-    if (map >= MAP_0F38)
-        bytes[n++] = map == MAP_0F38 ? 0x38 : 0x3a;
-    bytes[n++] = opcode;
-    return n;
-}
-
-static void every_opcode_agrees_with_capstone(void **state)
-{
-    static const uint8_t prefixes[] = {0, 0x66, 0xf3, 0xf2, 0xf0, 0x67};
-    struct fixture *f = *state;
-    uint8_t bytes[15 + 4];
-
-    for (unsigned code_size = 2; code_size <= 4; code_size += 2)
-        for (unsigned p = 0; p < ARRAY_SIZE(prefixes); p++)
-            for (unsigned map = MAP_1B; map <= MAP_0F3A; map++)
-                for (unsigned opcode = 0; opcode < 256; opcode++)
-                    for (unsigned modrm = 0; modrm < 256; modrm++) {
-                        memset(bytes, 0x11, sizeof(bytes));
-                        bytes[put_opcode(bytes, prefixes[p], map, opcode)] = modrm;
-                        compare(f, bytes, code_size);
-                    }
-    assert_true(f->compared > 3000000);
-    assert_true(f->undefined < f->compared / 2 + f->compared / 4); /* the sweep is not vacuous */
-    assert_int_equal(f->mismatches, 0);
-}
 
 static uint64_t next_random(uint64_t *seed)
 {
@@ -221,20 +16,6 @@ static uint64_t next_random(uint64_t *seed)
     *seed ^= *seed >> 7;
     *seed ^= *seed << 17;
     return *seed;
-}
-
-static void random_bytes_agree_with_capstone(void **state)
-{
-    struct fixture *f = *state;
-    uint64_t seed = 0x9e3779b97f4a7c15;
-    uint64_t words[2];
-
-    for (unsigned n = 0; n < RANDOM_INSNS; n++) {
-        words[0] = next_random(&seed);
-        words[1] = next_random(&seed);
-        compare(f, (const uint8_t *)words, n & 1 ? 4 : 2);
-    }
-    assert_int_equal(f->mismatches, 0);
 }
 
 /* Whatever its length says, it needs exactly so many bytes. */
@@ -542,8 +323,6 @@ static void disasm_names_the_instruction(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(every_opcode_agrees_with_capstone, setup, teardown),
-        cmocka_unit_test_setup_teardown(random_bytes_agree_with_capstone, setup, teardown),
         cmocka_unit_test(truncated_instructions_want_more),
         cmocka_unit_test(memory_operands),
         cmocka_unit_test(immediates),

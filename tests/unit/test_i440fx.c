@@ -7,12 +7,16 @@
 struct fixture {
     struct board b;
     struct i440fx chip;
-    bool is_vga_shown;
+    bool is_enabled, is_open, is_data_closed;
 };
 
-static void set_vga_window(void *opaque, bool is_on)
+static void set_smram(void *opaque, bool is_enabled, bool is_open, bool is_data_closed)
 {
-    ((struct fixture *)opaque)->is_vga_shown = is_on;
+    struct fixture *f = opaque;
+
+    f->is_enabled = is_enabled;
+    f->is_open = is_open;
+    f->is_data_closed = is_data_closed;
 }
 
 /* RAM holds 11h, the 128 KiB ROM 22h. */
@@ -23,7 +27,6 @@ static int setup(void **state)
     int64_t rom_off;
 
     memset(&f, 0, sizeof(f));
-    f.is_vga_shown = true;
     board_init(&f.b);
     rom_off = guestmem_alloc(f.b.gm, 0x20000);
     memset(guestmem_view(f.b.gm) + f.b.ram_off, 0x11, RAM_BYTES);
@@ -33,8 +36,8 @@ static int setup(void **state)
                                  .ram_bytes = RAM_BYTES,
                                  .rom_off = rom_off,
                                  .rom_bytes = 0x20000,
-                                 .set_vga_window = set_vga_window,
-                                 .vga_opaque = &f};
+                                 .set_smram = set_smram,
+                                 .opaque = &f};
     assert_int_equal(i440fx_init(&f.chip, &f.b.pci, &cfg), 0);
     *state = &f;
     return 0;
@@ -152,21 +155,24 @@ static void loaded_maps_what_the_registers_say(void **state)
     assert_int_equal(peek(f, 0xffff0), 0x11);
 }
 
-static void open_smram_shows_ram_under_the_vga_until_locked(void **state)
+static void smram_is_told_and_can_be_locked(void **state)
 {
     struct fixture *f = *state;
 
+    assert_false(f->is_enabled);
     cfg_write(&f->b, BRIDGE, 0x72, 1, 0x4a);
-    assert_false(f->is_vga_shown);
-    assert_int_equal(peek(f, 0xa0000), 0x11);
-    cfg_write(&f->b, BRIDGE, 0x72, 1, 0x1a);
-    assert_true(f->is_vga_shown);
-    assert_int_equal(peek(f, 0xa0000), 0xff);
-    cfg_write(&f->b, BRIDGE, 0x72, 1, 0x4a);
-    assert_true(f->is_vga_shown);
+    assert_true(f->is_enabled && f->is_open && !f->is_data_closed);
+    assert_int_equal(peek(f, 0xa0000), 0xff); /* the bus's masters never see it */
+    cfg_write(&f->b, BRIDGE, 0x72, 1, 0x2a);
+    assert_true(f->is_enabled && !f->is_open && f->is_data_closed);
+    cfg_write(&f->b, BRIDGE, 0x72, 1, 0x5a); /* D_LCK closes */
+    assert_true(f->is_enabled && !f->is_open);
+    cfg_write(&f->b, BRIDGE, 0x72, 1, 0x42);
+    assert_true(f->is_enabled && !f->is_open);
     f->chip.dev.ops->reset(&f->chip.dev);
+    assert_false(f->is_enabled);
     cfg_write(&f->b, BRIDGE, 0x72, 1, 0x4a);
-    assert_false(f->is_vga_shown);
+    assert_true(f->is_open);
 }
 
 int main(void)
@@ -181,7 +187,7 @@ int main(void)
         TEST(a_dword_write_sets_several_registers),
         TEST(reset_shows_the_rom_again),
         TEST(loaded_maps_what_the_registers_say),
-        TEST(open_smram_shows_ram_under_the_vga_until_locked),
+        TEST(smram_is_told_and_can_be_locked),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,8 +14,13 @@ struct fixture {
     struct wire irq[16], irq14, irq15;
     struct recorder reset, init;
     uint16_t pm_base;
-    bool is_pm_enabled;
+    bool is_apmc_enabled, is_pm_enabled;
 };
+
+static void set_apmc_smi(void *opaque, bool is_enabled)
+{
+    ((struct fixture *)opaque)->is_apmc_enabled = is_enabled;
+}
 
 static void set_base(void *opaque, uint16_t base, bool is_enabled)
 {
@@ -28,7 +33,7 @@ static void set_base(void *opaque, uint16_t base, bool is_enabled)
 static int setup(void **state)
 {
     static struct fixture f;
-    struct piix4pm_config cfg = {.set_base = set_base, .opaque = &f, .num_serial = 1};
+    struct piix4pm_config cfg = {.set_base = set_base, .set_apmc_smi = set_apmc_smi, .opaque = &f, .num_serial = 1};
 
     memset(&f, 0, sizeof(f));
     board_init(&f.b);
@@ -127,11 +132,15 @@ static void pm_base_reaches_the_acpi_block(void **state)
     assert_false(f->is_pm_enabled);
 }
 
-static void firmware_is_told_that_smm_is_set_up(void **state)
+static void apmc_enable_reaches_the_acpi_block(void **state)
 {
     struct fixture *f = *state;
 
-    assert_true(cfg_read(&f->b, PM, 0x58, 4) & 1u << 25);
+    assert_false(f->is_apmc_enabled);
+    cfg_write(&f->b, PM, 0x58, 4, 1u << 25);
+    assert_true(f->is_apmc_enabled);
+    f->pm.dev.ops->reset(&f->pm.dev);
+    assert_false(f->is_apmc_enabled);
 }
 
 static void smbus_has_no_devices(void **state)
@@ -178,7 +187,7 @@ int main(void)
         TEST(cf9_resets_on_the_rising_edge),
         TEST(config_address_does_not_reset),
         TEST(pm_base_reaches_the_acpi_block),
-        TEST(firmware_is_told_that_smm_is_set_up),
+        TEST(apmc_enable_reaches_the_acpi_block),
         TEST(smbus_has_no_devices),
         TEST(bus_master_bar_moves_both_channels),
     };

@@ -462,6 +462,38 @@ static void port_space_needs_no_memory(void **state)
 
 #define test(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
+static void an_overlay_shows_its_own_first(void **state)
+{
+    struct guestmem *mem = guestmem_create(MIB(1));
+    struct space *below = space_create(SPACE_SIZE, mem), *over = space_create_overlay(below);
+    uint64_t off = (uint64_t)guestmem_alloc(mem, 0x8000);
+    struct recorder r = {.space = below};
+    const struct io_ops ops = {"recorder", recorder_read, recorder_write, 1, 4};
+    struct space_run run;
+
+    assert_int_equal(space_map_mem(below, 0, 0x4000, off, off, SPACE_R | SPACE_W), 0);
+    assert_int_equal(space_map_io(below, 0x4000, 0x1000, &ops, &r), 0);
+    assert_int_equal(space_map_mem(over, 0x2000, 0x1000, off + 0x5000, off + 0x5000, SPACE_R | SPACE_W), 0);
+    space_write(below, 0x2000, 4, 0x11111111);
+    space_write(over, 0x2000, 4, 0x22222222);
+    assert_int_equal(space_read(below, 0x2000, 4), 0x11111111);
+    assert_int_equal(space_read(over, 0x2000, 4), 0x22222222);
+    space_write(over, 0x1ffe, 4, 0x33334444); /* half here, half there */
+    assert_int_equal(space_read(below, 0x1ffe, 4), 0x11114444);
+    space_lookup(over, 0x1000, &run);
+    assert_int_equal(run.len, 0x1000);
+    space_lookup(below, 0x1000, &run);
+    assert_int_equal(run.len, 0x3000);
+    assert_int_equal(space_read(over, 0x4001, 1), 0x11); /* devices below, and changes there */
+    space_unmap(below, 0x4000, 0x1000);
+    assert_int_equal(space_read(over, 0x4001, 1), 0xff);
+    space_lookup(over, 0x3000, &run);
+    assert_ptr_equal(run.host, guestmem_view(mem) + off + 0x3000);
+    space_destroy(over);
+    space_destroy(below);
+    guestmem_destroy(mem);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -484,6 +516,7 @@ int main(void)
         test(set_bits_keeps_the_others),
         test(callbacks_may_remap_the_space),
         test(port_space_needs_no_memory),
+        test(an_overlay_shows_its_own_first),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
