@@ -333,6 +333,7 @@ static int create_engine(struct machine *m)
     struct bt_options opt = {
         .is_lockstep = m->options->engine == ENGINE_LOCKSTEP,
         .want_counts = m->options->want_stats,
+        .is_checked = m->options->is_checked,
         .want_perf_map = m->options->want_perf_map,
         .cache_bytes = m->options->code_cache_bytes,
         .without = m->options->without,
