@@ -55,7 +55,7 @@ def run_seed(seed, engine, is_shown):
     engine = engine or chance.choice(("bt", "bt", "interp", "lockstep"))
     disk, cdrom, floppy = scratch("disk.img", bytes(1 << 20)), scratch("cd.iso", bytes(1 << 18)), scratch("floppy.img", bytes(1474560))
     result = run_ringer(
-        "run", "--display", "none", "--serial", "none", "--memory", "32M", "--kernel", patched("hostile.elf", seed, kind, 30000), "--disk", disk,
+        "run", "--display", "none", "--serial", "none", "--memory", "32M", "--kernel", patched("hostile.elf", seed, kind, 5000), "--disk", disk,
         "--cdrom", cdrom, "--floppy", floppy, "--engine", engine, "--timeout", str(GUEST_SECONDS), "--exit-port", hex(EXIT_PORT),
         "--screenshot", scratch("screen.png", b""), *(["--no-reboot"] if chance.random() < 0.7 else []), limit=GUEST_SECONDS + GRACE_SECONDS + 20)
     try:
