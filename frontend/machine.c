@@ -228,10 +228,13 @@ static void run_engine(struct machine *m)
     m->is_in_engine = false;
 }
 
+/* Without the host timer, which would wake the event loop too. */
 static void sleep_until_deadline(struct machine *m, uint64_t deadline_ns)
 {
     uint64_t now = clock_now_ns(m->clock);
 
+    if (m->armed_ns != CLOCK_NEVER)
+        arm_host_timer(m, CLOCK_NEVER);
     if (deadline_ns == CLOCK_NEVER)
         mailbox_wait(m->mail, UINT64_MAX);
     else if (deadline_ns > now)
