@@ -1,6 +1,6 @@
 /* The dispatcher: finds the block for the guest's EIP, enters it, and deals with whatever brought control back; and the fault
  * handler that maps guest memory or recovers the guest's exact state. */
-#include "bt/priv.h"
+#include "bt/check.h"
 
 #include <asm/prctl.h>
 #include <errno.h>
@@ -396,6 +396,8 @@ static bool on_fault(void *opaque, struct fault *f)
     if (!bt->is_running || cache_off(bt, (const uint8_t *)f->regs[FAULT_RIP]) >= bt->codemem.size ||
         (const uint8_t *)f->regs[FAULT_RIP] < bt->codemem.exec)
         return false;
+    if (check_is_failure(bt, (const uint8_t *)f->regs[FAULT_RIP]))
+        check_report(bt, f);
     if (f->kind == FAULT_ARITHMETIC) {
         bt->is_fp_fault = true;
         bt->stats.sig_fpe++;
@@ -631,6 +633,8 @@ struct bt *bt_create(struct cpu *cpu, const struct bt_options *opt, const char *
                           .end = bt->codemem.write + bt->codemem.size};
     hot_of(cpu)->mxcsr_default = 0x1f80;
     stubs_generate(bt);
+    if (opt->is_checked)
+        check_generate(bt);
     bt->code_start = (uint32_t)(bt->e.p - bt->codemem.write);
     bt->table_fd = make_table_template(bt);
     if (bt->table_fd < 0 || !make_return_stack(bt)) {

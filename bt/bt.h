@@ -21,6 +21,7 @@ struct bt_options {
     bool is_lockstep;     /* run every block on the interpreter too and compare; mismatch: report, exit status 70 */
     bool want_counts;     /* count instructions in translated code (--stats) */
     unsigned without;     /* bits 1 << enum bt_technique */
+    bool is_checked;      /* check each access of translated code to guest memory (bt/check.h); slow */
     bool want_perf_map;   /* write /tmp/perf-<pid>.map for Linux perf */
 };
 

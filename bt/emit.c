@@ -79,6 +79,9 @@ void emit_insn(struct emit *e, const struct hinsn *h)
     unsigned n = 0;
     uint8_t rex = h->rex_w ? 0x48 : 0;
 
+    if (e->check && h->is_mem && h->mem.is_gs)
+        e->before_access(e, &h->mem);
+
     for (unsigned i = 0; i < h->n_legacy; i++)
         b[n++] = h->legacy[i];
     if (h->is_mem) {

@@ -14,11 +14,14 @@ enum host_reg {
     H_NONE = -1
 };
 
+struct hmem;
 struct emit {
     uint8_t *p;             /* next byte, writable view */
     uint8_t *end;
     uint8_t *write_base;
     const uint8_t *exec_base;
+    const uint8_t *check; /* debug: stub that checks a guest address (bt/check.c), or NULL; and what emits a call to it */
+    void (*before_access)(struct emit *e, const struct hmem *m);
     bool is_full;
 };
 

@@ -20,7 +20,6 @@ struct regs {
     uint64_t gpr[8];
     uint64_t rip;
     uint32_t eflags;
-    uint8_t fpu[XSAVE_SIZE];
 };
 
 struct journal_entry {
@@ -33,6 +32,7 @@ struct lockstep {
     struct cpu_probe probe;
     struct cpu *saved; /* image of struct cpu before the look-ahead */
     struct regs states[MAX_STEPS + 1];
+    uint8_t fpu[MAX_STEPS + 1][XSAVE_SIZE]; /* of a block without FP instructions [0] and the last only */
     unsigned n_states, step; /* states[i]: after i instructions */
     struct journal_entry *entries; /* both grow: a REP MOVS may write megabytes */
     unsigned n_entries, cap_entries;
@@ -69,17 +69,25 @@ static void before_write(void *opaque, uint8_t *host, unsigned len)
                                                           .old_at = keep(ls, host, len)};
 }
 
-/* The parts of struct cpu that a look-ahead may change; the kick flags belong to other threads. */
+/* A call of memcpy(), which is faster than what the compiler makes of known sizes. */
+static __attribute__((noinline)) void copy_bytes(void *to, const void *from, size_t len)
+{
+    memcpy(to, from, len);
+}
+
+/* The parts of struct cpu that a look-ahead may change.  None of its instructions loads a segment or writes an MSR, no fault is
+ * delivered, and the kick flags belong to other threads. */
 static void copy_cpu(struct cpu *to, const struct cpu *from)
 {
     static const struct {
         size_t from, to;
     } part[] = {{0, offsetof(struct cpu, poll)},
-                {offsetof(struct cpu, poll_word), offsetof(struct cpu, exit_request)},
-                {offsetof(struct cpu, sysenter_cs), offsetof(struct cpu, fpu) + XSAVE_SIZE}};
+                {offsetof(struct cpu, cpl), offsetof(struct cpu, exit_request)},
+                {offsetof(struct cpu, stats.insns_interp), offsetof(struct cpu, stats.sens_sites)},
+                {offsetof(struct cpu, fpu), offsetof(struct cpu, fpu) + XSAVE_SIZE}};
 
     for (size_t i = 0; i < ARRAY_SIZE(part); i++)
-        memcpy((char *)to + part[i].from, (const char *)from + part[i].from, part[i].to - part[i].from);
+        copy_bytes((char *)to + part[i].from, (const char *)from + part[i].from, part[i].to - part[i].from);
 }
 
 static void take_regs(struct regs *r, const struct cpu *cpu)
@@ -87,7 +95,6 @@ static void take_regs(struct regs *r, const struct cpu *cpu)
     memcpy(r->gpr, cpu->gpr, sizeof(r->gpr));
     r->rip = cpu->rip;
     r->eflags = cpu->eflags & ~EFLAGS_RF;
-    memcpy(r->fpu, cpu->fpu, sizeof(r->fpu));
 }
 
 static bool may_look_ahead(const struct insn *in)
@@ -102,20 +109,33 @@ static bool is_rep_string(const struct insn *in)
     return in->rep && (in->desc->attr & ATTR_REP);
 }
 
-static uint64_t exception_count(const struct cpu *cpu)
+/* One instruction of the look-ahead, a REP string instruction with all its rounds.  False: it belongs to what is not compared. */
+static bool step_ahead(struct lockstep *ls, const struct block *b)
 {
-    uint64_t n = 0;
+    struct cpu *cpu = ls->bt->cpu;
+    const struct insn *in = cpu_probe_fetch(cpu);
+    uint32_t rip = (uint32_t)cpu->rip, next;
+    unsigned rounds = 0;
 
-    for (size_t i = 0; i < ARRAY_SIZE(cpu->stats.exceptions); i++)
-        n += cpu->stats.exceptions[i];
-    return n;
+    if (!in || !may_look_ahead(in))
+        return false;
+    next = (rip + in->len) & (b->mode & MODE_CS32 ? 0xffffffffu : 0xffffu);
+    do {
+        cpu_probe_execute(cpu, in);
+    } while (is_rep_string(in) && (uint32_t)cpu->rip == rip && !ls->probe.is_stopped && ++rounds < MAX_REP_ROUNDS);
+    if (ls->probe.is_stopped)
+        return false;
+    ls->step++;
+    if (b->gate)
+        copy_bytes(ls->fpu[ls->n_states], cpu->fpu, XSAVE_SIZE);
+    take_regs(&ls->states[ls->n_states++], cpu);
+    return (uint32_t)cpu->rip == next; /* a branch taken leaves the block */
 }
 
 void lockstep_before(struct lockstep *ls, const struct block *b)
 {
     struct bt *bt = ls->bt;
     struct cpu *cpu = bt->cpu;
-    uint64_t exceptions = exception_count(cpu);
 
     /* A REP string instruction would stop for it; the kick is given again below. */
     bool was_kicked = atomic_exchange(&cpu->exit_request, false);
@@ -124,28 +144,13 @@ void lockstep_before(struct lockstep *ls, const struct block *b)
     ls->n_states = ls->n_entries = ls->data_len = ls->step = 0;
     ls->probe.is_stopped = false;
     cpu->probe = &ls->probe;
+    copy_bytes(ls->fpu[0], cpu->fpu, XSAVE_SIZE);
     take_regs(&ls->states[ls->n_states++], cpu);
-    while (ls->n_states <= b->n_insns) {
-        uint32_t rip = (uint32_t)cpu->rip;
-        uint8_t bytes[16];
-        struct insn in;
-        unsigned n = block_bytes(bt, b, rip, bytes), rounds = 0;
-        struct segment cs = cpu->seg[SEG_CS];
-
-        if (!n || insn_decode(&in, bytes, n, b->mode & MODE_CS32 ? 4 : 2) != DECODE_OK || !may_look_ahead(&in))
-            break;
-        do {
-            cpu_step(cpu);
-        } while (is_rep_string(&in) && (uint32_t)cpu->rip == rip && !ls->probe.is_stopped &&
-                 exception_count(cpu) == exceptions && ++rounds < MAX_REP_ROUNDS);
-        if (ls->probe.is_stopped || exception_count(cpu) != exceptions || cs.sel != cpu->seg[SEG_CS].sel)
-            break;
-        ls->step++;
-        take_regs(&ls->states[ls->n_states++], cpu);
-        if ((uint32_t)cpu->rip != ((rip + in.len) & (b->mode & MODE_CS32 ? 0xffffffffu : 0xffffu)))
-            break; /* a branch taken leaves the block */
-    }
+    while (ls->n_states <= b->n_insns && step_ahead(ls, b))
+        ;
     cpu->probe = NULL;
+    if (!b->gate && ls->n_states > 1)
+        copy_bytes(ls->fpu[ls->n_states - 1], cpu->fpu, XSAVE_SIZE);
     for (unsigned i = ls->n_entries; i-- > 0;) {
         struct journal_entry *e = &ls->entries[i];
 
@@ -170,6 +175,12 @@ static bool fpu_differs(const uint8_t *a, const uint8_t *b)
     return memcmp(a + FX_XMM, b + FX_XMM, 128) != 0 || memcmp(a + FX_YMM, b + FX_YMM, 128) != 0;
 }
 
+/* Is fpu[n] there? */
+static bool has_fpu(const struct lockstep *ls, const struct block *b, unsigned n)
+{
+    return b->gate || n == 0 || n == ls->n_states - 1;
+}
+
 static void print_regs(const char *who, const struct regs *r)
 {
     fprintf(stderr, "%-11s eax %08x ecx %08x edx %08x ebx %08x esp %08x ebp %08x esi %08x edi %08x eip %08x flags %06x\n", who,
@@ -188,18 +199,20 @@ static void print_fpu(const char *who, const uint8_t *f)
                 (unsigned long long)load_le(f + FX_XMM + 8 + 16 * i, 8), (unsigned long long)load_le(f + FX_XMM + 16 * i, 8));
 }
 
-_Noreturn static void report(struct lockstep *ls, const struct block *b, unsigned n, const struct regs *got, const char *what)
+_Noreturn static void report(struct lockstep *ls, const struct block *b, unsigned n, const struct regs *got, const uint8_t *fpu,
+                             const char *what)
 {
-    const struct regs *want = &ls->states[n < ls->n_states ? n : ls->n_states - 1];
+    unsigned last = n < ls->n_states ? n : ls->n_states - 1;
+    const struct regs *want = &ls->states[last];
 
     fprintf(stderr, "ringer: lock-step difference in %s after %u of %u instructions of the block at %#x (mode %#x, cs base %#x)\n",
             what, n, b->n_insns, b->guest_rip, b->mode, b->cs_base);
     print_regs("before", &ls->states[0]);
     print_regs("interpreter", want);
     print_regs("translated", got);
-    if (fpu_differs(want->fpu, got->fpu)) {
-        print_fpu("interpreter", want->fpu);
-        print_fpu("translated", got->fpu);
+    if (has_fpu(ls, b, last) && fpu_differs(ls->fpu[last], fpu)) {
+        print_fpu("interpreter", ls->fpu[last]);
+        print_fpu("translated", fpu);
     }
     block_dump(ls->bt, b, stderr);
     fflush(stderr);
@@ -232,46 +245,67 @@ static bool memory_differs(const struct lockstep *ls, unsigned n, uint8_t **at)
     return false;
 }
 
+/* What differs after n instructions, or NULL. */
+static const char *difference(const struct lockstep *ls, const struct block *b, unsigned n, const struct regs *got,
+                              const uint8_t *fpu, uint8_t **at)
+{
+    const struct regs *want = &ls->states[n];
+
+    if (n >= ls->n_states)
+        return "progress (the interpreter stopped earlier)";
+    if (memcmp(got->gpr, want->gpr, sizeof(got->gpr)) != 0)
+        return "registers";
+    if (got->rip != want->rip)
+        return "eip";
+    if (got->eflags != want->eflags)
+        return "flags";
+    if (has_fpu(ls, b, n) && fpu_differs(fpu, ls->fpu[n]))
+        return "FP state";
+    return memory_differs(ls, n, at) ? "memory" : NULL;
+}
+
+/* Differences that translated code is allowed before an instruction that the interpreter executes again.  True: they explain
+ * everything; else got and fpu, copies of the state, are corrected by them. */
+static bool is_excused(const struct lockstep *ls, const struct block *b, unsigned n, struct regs *got, uint8_t *fpu)
+{
+    const struct regs *want = &ls->states[n < ls->n_states ? n : ls->n_states - 1];
+    uint8_t bytes[16];
+    struct insn in;
+    unsigned avail = block_bytes(ls->bt, b, (uint32_t)got->rip, bytes);
+
+    /* An SSE instruction that raises an unmasked exception sets the sticky flags first (SDM 1 11.5.2); the look-ahead took them back. */
+    if (ls->bt->is_fp_fault && n < ls->n_states && has_fpu(ls, b, n))
+        fpu[24] = (uint8_t)((fpu[24] & ~0x3f) | (ls->fpu[n][24] & 0x3f));
+    if (!avail || insn_decode(&in, bytes, avail, b->mode & MODE_CS32 ? 4 : 2) != DECODE_OK)
+        return false;
+    /* A REP string instruction that faulted in the middle has progress that the look-ahead took back. */
+    if (n == ls->n_states - 1 && is_rep_string(&in) && got->rip == want->rip)
+        return true;
+    /* POPF's slow path is called out after its own tests spoiled flags that POPF replaces. */
+    if (insn_is(&in, op_popf) && n < ls->n_states)
+        got->eflags = (got->eflags & ~EFLAGS_NATIVE) | (want->eflags & EFLAGS_NATIVE);
+    return false;
+}
+
 void lockstep_after(struct lockstep *ls, const struct block *b, unsigned n)
 {
     struct cpu *cpu = ls->bt->cpu;
-    const struct regs *want = &ls->states[n < ls->n_states ? n : ls->n_states - 1];
     struct regs got;
-    uint8_t bytes[16], *at = NULL;
-    struct insn in;
-    unsigned avail;
+    uint8_t fpu[XSAVE_SIZE], *at = NULL;
+    const char *what;
 
     if (!b)
         return;
     take_regs(&got, cpu);
     ls->bt->stats.lockstep_insns += n;
-    /* A REP string instruction that faulted in the middle has progress that the look-ahead took back. */
-    avail = block_bytes(ls->bt, b, (uint32_t)got.rip, bytes);
-    if (avail && n == ls->n_states - 1 && insn_decode(&in, bytes, avail, b->mode & MODE_CS32 ? 4 : 2) == DECODE_OK && is_rep_string(&in) &&
-        got.rip == want->rip)
+    if (!difference(ls, b, n, &got, cpu->fpu, &at))
         return;
-    /* POPF's slow path is called out after its own tests spoiled flags that POPF replaces. */
-    if (avail && insn_decode(&in, bytes, avail, b->mode & MODE_CS32 ? 4 : 2) == DECODE_OK && insn_is(&in, op_popf) &&
-        n < ls->n_states)
-        got.eflags = (got.eflags & ~EFLAGS_NATIVE) | (want->eflags & EFLAGS_NATIVE);
-    /* An SSE instruction that raises an unmasked exception sets the sticky flags first (SDM 1 11.5.2); the look-ahead took them back. */
-    if (ls->bt->is_fp_fault)
-        got.fpu[24] = (uint8_t)((got.fpu[24] & ~0x3f) | (want->fpu[24] & 0x3f));
-    if (n >= ls->n_states)
-        report(ls, b, n, &got, "progress (the interpreter stopped earlier)");
-    if (memcmp(got.gpr, want->gpr, sizeof(got.gpr)) != 0)
-        report(ls, b, n, &got, "registers");
-    if (got.rip != want->rip)
-        report(ls, b, n, &got, "eip");
-    if (got.eflags != want->eflags)
-        report(ls, b, n, &got, "flags");
-    if (fpu_differs(got.fpu, want->fpu))
-        report(ls, b, n, &got, "FP state");
-    if (memory_differs(ls, n, &at)) {
-        fprintf(stderr, "ringer: memory at frame offset %#lx\n",
-                (unsigned long)(at - guestmem_view(cpu->board.guestmem)));
-        report(ls, b, n, &got, "memory");
-    }
+    memcpy(fpu, cpu->fpu, sizeof(fpu));
+    if (is_excused(ls, b, n, &got, fpu) || !(what = difference(ls, b, n, &got, fpu, &at)))
+        return;
+    if (at)
+        fprintf(stderr, "ringer: memory at frame offset %#lx\n", (unsigned long)(at - guestmem_view(cpu->board.guestmem)));
+    report(ls, b, n, &got, fpu, what);
 }
 
 struct lockstep *lockstep_create(struct bt *bt)

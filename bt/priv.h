@@ -47,6 +47,7 @@ struct bt_hot {
     uint64_t fp_gate_loaded, sse_gate_loaded, avx_gate_loaded; /* what they become once the FP state is in the host's registers */
     uint64_t fp_loaded;                   /* 0, 1: x87 and XMM, 2: the upper halves of YMM too */
     uint64_t mxcsr_default;
+    uint64_t check_r8, check_rax, check_flags; /* saved by the stub of bt/check.c */
 };
 _Static_assert(sizeof(struct bt_hot) <= sizeof(((struct cpu *)0)->bt_words), "bt_words too small");
 #define HOT(field) HMEM(R_CPU, offsetof(struct cpu, bt_words) + offsetof(struct bt_hot, field))
@@ -150,6 +151,7 @@ struct bt {
     int (*enter)(struct cpu *cpu, const void *host_pc);
     const uint8_t *stub_exit, *stub_signal, *stub_miss, *stub_lookup, *stub_chain, *stub_callout, *stub_indirect,
         *stub_indirect_end, *stub_underflow, *gate_ok, *gate_load, *gate_load_avx, *gate_load_upper, *gate_block;
+    const uint8_t *check_failure; /* where the stub of bt/check.c traps; NULL: not checking */
 
     uint8_t *return_stack;
     int table_fd; /* memfd template of a jump table */

@@ -2,6 +2,7 @@
  * window.  Everything inserted around it is flag-neutral. */
 #include "bt/xlat.h"
 
+#include "bt/check.h"
 #include "cpu/cpuid.h"
 #include "cpu/ops.h"
 
@@ -364,6 +365,10 @@ bool xlat_string(struct xlat *x, const struct insn *in)
         return false;
     if ((uses_si && seg_class_of(x, in->seg) != SEGC_FLAT) || (uses_di && seg_class_of(x, SEG_ES) != SEGC_FLAT))
         return false;
+    if (uses_si && e->check)
+        check_access(e, &HMEM(H_RSI, 0));
+    if (uses_di && e->check)
+        check_access(e, &HMEM(H_RDI, 0));
     if (uses_si)
         emit_lea64(e, H_RSI, HMEM_X(R_WINDOW, H_RSI, 0, 0));          /* lea rsi, [r14+rsi]    */
     if (uses_di)

@@ -178,7 +178,7 @@ enum sensitive_id {
 struct cpu_probe {
     void (*before_write)(void *opaque, uint8_t *host, unsigned len); /* guest RAM is about to change */
     void *opaque;
-    bool is_stopped; /* the instruction wants a device or writes to a page with code: not executed, no event pending */
+    bool is_stopped; /* the instruction faults, wants a device or writes to a page with code: not executed, no event pending */
 };
 
 struct cpu {
@@ -289,6 +289,11 @@ static inline bool cpu_has_work(const struct cpu *cpu)
 }
 /* Take the highest of them: enter SMM, do INIT, deliver NMI or INTR (with INTA).  Clears is_halted. */
 void cpu_take_work(struct cpu *cpu);
+
+/* A look-ahead's steps, with cpu->probe set, no shadow, trap or breakpoint about.  The instruction at CS:RIP, valid until the next
+ * fetch, or NULL if it cannot be fetched; then execute it, or set is_stopped. */
+const struct insn *cpu_probe_fetch(struct cpu *cpu);
+void cpu_probe_execute(struct cpu *cpu, const struct insn *in);
 
 void cpu_update_mode(struct cpu *cpu); /* recompute mode */
 uint64_t cpu_tsc(const struct cpu *cpu);

@@ -282,8 +282,6 @@ void event_deliver(struct cpu *cpu)
         is_delivered = cpu->paging.cr0 & CR0_PE ? deliver_protected(cpu, &ev) : deliver_real(cpu, &ev);
         if (is_delivered)
             break;
-        if (cpu->probe && cpu->probe->is_stopped)
-            return; /* the stack is a device's or holds code: rolled back by lock-step */
         if (ev.vector == VEC_DF && ev.kind == EVENT_FAULT) {
             cpu_shut_down(cpu, "triple fault");
             return;

@@ -274,13 +274,16 @@ static bool meets_breakpoint(struct cpu *cpu)
     return hits && !cpu_raise_debug(cpu, hits, false);
 }
 
-/* The instruction did not complete.  A data breakpoint that MOV SS held off comes behind a software interrupt, in its handler. */
+/* The instruction did not complete.  A look-ahead stops before its fault is delivered.  A data breakpoint that MOV SS held off comes
+ * behind a software interrupt, in its handler. */
 static __attribute__((noinline)) void abandon(struct cpu *cpu)
 {
     uint32_t dr6 = cpu->event.is_pending && cpu->event.kind == EVENT_SOFT_INT ? cpu->tlb->debug_hits : 0;
 
     cpu->tlb->debug_hits = 0;
-    if (cpu->probe && cpu->probe->is_stopped) {
+    if (cpu->probe) {
+        cpu->probe->is_stopped = true;
+        cpu->event.is_pending = false;
         cpu->next_rip = cpu->rip;
         return;
     }
@@ -303,21 +306,11 @@ static void note_coverage(const struct cpu *cpu, const struct insn *in, uint32_t
 }
 #endif
 
-static inline void execute_one(struct cpu *cpu)
+static inline void execute(struct cpu *cpu, const struct insn *in)
 {
     bool had_shadow = cpu->has_shadow;
     uint32_t mode = cpu->mode, had_rf = cpu->eflags & EFLAGS_RF;
-    const struct insn *in;
 
-    if (__builtin_expect(mode & MODE_DEBUG, 0) && meets_breakpoint(cpu)) {
-        event_deliver(cpu);
-        return;
-    }
-    in = fetch(cpu);
-    if (__builtin_expect(!in, 0)) {
-        abandon(cpu);
-        return;
-    }
     cpu->next_rip = (cpu->rip + in->len) & (mode & MODE_CS32 ? 0xffffffffu : 0xffffu);
     cpu->stats.insns_interp++;
     if (in->desc->sens)
@@ -336,6 +329,35 @@ static inline void execute_one(struct cpu *cpu)
     cpu->rip = cpu->next_rip;
     if (__builtin_expect(cpu->is_mode_stale || had_shadow || had_rf || (mode & (MODE_TF | MODE_DEBUG)), 0))
         settle(cpu, in, mode, had_shadow, had_rf);
+}
+
+static inline void execute_one(struct cpu *cpu)
+{
+    const struct insn *in;
+
+    if (__builtin_expect(cpu->mode & MODE_DEBUG, 0) && meets_breakpoint(cpu)) {
+        event_deliver(cpu);
+        return;
+    }
+    in = fetch(cpu);
+    if (__builtin_expect(in != NULL, 1))
+        execute(cpu, in);
+    else
+        abandon(cpu);
+}
+
+const struct insn *cpu_probe_fetch(struct cpu *cpu)
+{
+    const struct insn *in = fetch(cpu);
+
+    if (!in)
+        cpu->event.is_pending = false;
+    return in;
+}
+
+void cpu_probe_execute(struct cpu *cpu, const struct insn *in)
+{
+    execute(cpu, in);
 }
 
 void cpu_step(struct cpu *cpu)

@@ -228,10 +228,13 @@ static void run_engine(struct machine *m)
     m->is_in_engine = false;
 }
 
+/* Without the host timer, which would wake the event loop too. */
 static void sleep_until_deadline(struct machine *m, uint64_t deadline_ns)
 {
     uint64_t now = clock_now_ns(m->clock);
 
+    if (m->armed_ns != CLOCK_NEVER)
+        arm_host_timer(m, CLOCK_NEVER);
     if (deadline_ns == CLOCK_NEVER)
         mailbox_wait(m->mail, UINT64_MAX);
     else if (deadline_ns > now)
@@ -333,6 +336,7 @@ static int create_engine(struct machine *m)
     struct bt_options opt = {
         .is_lockstep = m->options->engine == ENGINE_LOCKSTEP,
         .want_counts = m->options->want_stats,
+        .is_checked = m->options->is_checked,
         .want_perf_map = m->options->want_perf_map,
         .cache_bytes = m->options->code_cache_bytes,
         .without = m->options->without,

@@ -261,6 +261,11 @@ static void take_snapshot(struct parse *p, const char *value)
     p->o->is_snapshot = true;
 }
 
+static void take_check_addresses(struct parse *p, const char *value)
+{
+    p->o->is_checked = true;
+}
+
 static void take_perf_map(struct parse *p, const char *value)
 {
     p->o->want_perf_map = true;
@@ -336,6 +341,7 @@ static const struct word {
     {"snapshot", VALUE_NONE, take_snapshot},
     {"screenshot", VALUE_NEEDED, take_screenshot},
     {"stats", VALUE_AFTER_EQUALS, take_stats},
+    {"check-addresses", VALUE_NONE, take_check_addresses},
     {"perf-map", VALUE_NONE, take_perf_map},
     {"code-cache", VALUE_NEEDED, take_code_cache},
     {"without", VALUE_NEEDED, take_without},
@@ -496,6 +502,7 @@ void options_print_help(FILE *out)
           "  --no-reboot             end with status 4 instead of resetting\n"
           "  --screenshot F          screen at exit: F.png as picture, F.txt as text\n"
           "  --stats[=F]             counters at exit: table, or JSON in F\n"
+          "  --check-addresses       check each address translated code accesses; slow\n"
           "  --perf-map              names for Linux perf, in /tmp/perf-PID.map\n"
           "  --code-cache SIZE       room for translated code, 1M-512M [64M]\n"
           "  --log CHANNELS          bt,mmu,irq,io,exc,dev,boot,unimp,code or all\n"

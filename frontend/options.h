@@ -55,6 +55,7 @@ struct options {
     bool is_no_reboot, is_snapshot;
     const char *screenshot;
     bool want_stats;
+    bool is_checked; /* check the addresses of translated code */
     bool want_perf_map;
     uint64_t code_cache_bytes; /* 0: default */
     unsigned without;          /* bits 1 << enum bt_technique */

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The other engines: the interpreter boots Linux alone; lock-step compares the two over the first 200 million
-instructions of that boot; the translator boots it with a code cache much too small.
-                                usage: engines.py interp|lockstep|tiny-cache"""
+instructions of that boot; the translator boots it with a code cache much too small, and with checked addresses.
+                                usage: engines.py interp|lockstep|tiny-cache|checked"""
 import json
 import sys
 
@@ -57,5 +57,13 @@ def tiny_cache():
         raise Failure("the code cache was hardly ever full: this tested nothing")
 
 
+def checked():
+    """Every address translated code accesses is checked before; a bad one ends with status 70."""
+    result = run_ringer("run", *kernel(), "--append", "console=ttyS0 quiet gwait=0 gcmd=ls -lR /sys/bus | wc -l", "--check-addresses",
+                        "--display", "none", "--serial", "none", "--timeout", "300", limit=400)
+    if result.status != EXIT_POWEROFF:
+        raise Failure(f"status {result.status}:\n{result.stderr[-6000:]}")
+
+
 if __name__ == "__main__":
-    run_test({"interp": interp, "lockstep": lockstep, "tiny-cache": tiny_cache}[sys.argv[1]])
+    run_test({"interp": interp, "lockstep": lockstep, "tiny-cache": tiny_cache, "checked": checked}[sys.argv[1]])

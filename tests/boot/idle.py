@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""A guest that waits at its prompt leaves the host's processor alone."""
+"""A guest that waits at its prompt leaves the host's processor alone, although Debian's i386 kernels (CONFIG_HZ_PERIODIC) tick
+250 times a second all the while."""
 import time
 
 from ringer import SHELL_PROMPT, Failure, Ringer, guest, log, run_test
 
 SECONDS = 10
-SHARE = 0.03
+SHARE = 0.01
 
 
 def test():
@@ -15,7 +16,7 @@ def test():
         r.wait_serial(SHELL_PROMPT, 60)
         time.sleep(3)
         best = 1.0
-        for _ in range(3):
+        for _ in range(6):
             before, start = r.cpu_seconds(), time.monotonic()
             time.sleep(SECONDS)
             best = min(best, (r.cpu_seconds() - before) / (time.monotonic() - start))

@@ -11,6 +11,7 @@
 #define RAM_BYTES     0x30000u
 #define ROM_GPA       0x30000u /* one read-only page */
 #define MEMORY_BYTES  0x31000u
+#define MEMORY_PAGES  (MEMORY_BYTES / 0x1000u)
 #define REAL_HANDLERS 0x400u /* one HLT for each vector */
 #define GDT_GPA       0x1000u
 #define LDT_GPA       0x1400u
@@ -18,7 +19,7 @@
 #define HANDLERS_GPA  0x2000u /* two HLTs for each vector; then those that gates and tasks lead to */
 #define TSS_GPA       0x3000u
 #define TSS2_GPA      0x3800u
-#define CODE_GPA      0x8000u /* filled with HLT */
+#define CODE_GPA      0x8000u /* filled with INT3 */
 #define CODE_END      0x10000u
 #define DATA_GPA      0x10000u
 #define DATA_END      0x20000u
@@ -63,12 +64,14 @@ enum {
 enum fuzz_mode { FUZZ_REAL, FUZZ_PROT16, FUZZ_FLAT, FUZZ_SEGMENTED, FUZZ_V86, FUZZ_MODES };
 extern const char *const fuzz_mode_names[FUZZ_MODES];
 
-#define CASE_MAX_INSNS 64
+#define CASE_MAX_INSNS 128
+#define CASES_PER_SETTING 16 /* cases in a row have control registers, segments and page tables in common */
 
 struct fuzz_case {
     uint64_t number;
     enum fuzz_mode mode;
     bool is_paged, is_pae, is_user, has_clear_a; /* has_clear_a: A bits start clear and are not compared */
+    bool reads_code; /* or writes: what it did while code was still being made does not count */
     unsigned code_size;
     uint64_t gpr[8];
     uint32_t rip, eflags;
@@ -83,6 +86,7 @@ struct fuzz_case {
         uint8_t len;
         bool is_kept; /* changes page tables and flushes: all of it or nothing */
     } insns[CASE_MAX_INSNS];
+    uint8_t is_touched[MEMORY_PAGES]; /* pages of image that differ from the seed's base image */
     uint8_t image[MEMORY_BYTES];
 };
 
@@ -115,18 +119,21 @@ struct fuzz_machine {
     struct clock *clock;
     struct cpu *cpu;
     struct bt *bt; /* NULL: interpreted */
+    uint8_t differs[MEMORY_PAGES]; /* pages that may differ from the base image of the seed in use */
 };
 
-struct fuzz_machine *machine_create(bool has_bt, bool is_lockstep);
+struct fuzz_machine *machine_create(bool has_bt, const struct bt_options *options);
 void machine_destroy(struct fuzz_machine *m);
-/* Put the machine into the case's start state; memory that is right already is not touched. */
+/* Put the machine into the case's start state; memory that is right already is not touched.  It must have run no case of
+ * another seed. */
 void machine_load(struct fuzz_machine *m, const struct fuzz_case *c);
 /* Bring some bytes of memory up to date while the machine stands still. */
 void machine_poke(struct fuzz_machine *m, uint32_t gpa, const void *bytes, unsigned len);
 /* Run until the guest halts or shuts down.  False: it did neither within max_insns (interpreter) or before a kick. */
 bool machine_run(struct fuzz_machine *m, uint64_t max_insns);
-/* First difference of the machines' complete states in words, or false if there is none. */
-bool machine_differ(const struct fuzz_machine *want, const struct fuzz_machine *got, const struct fuzz_case *c,
+/* First difference of the machines' states in words, or false if there is none.  Of memory, the pages that want's run (or
+ * the case) changed are compared; is_all: all pages. */
+bool machine_differ(const struct fuzz_machine *want, struct fuzz_machine *got, const struct fuzz_case *c, bool is_all,
                     char *what, unsigned size);
 void machine_print(const struct fuzz_machine *m, const char *name);
 

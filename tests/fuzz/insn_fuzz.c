@@ -34,11 +34,11 @@
 #include "cpu/hostfp.h"
 #include "cpu/insn.h"
 
-#define EPOCH           64
-#define CHILD_EPOCHS    256
+#define EPOCH           256 /* a multiple of CASES_PER_SETTING */
+#define CHILD_EPOCHS    64
 #define REFERENCE_INSNS 3000 /* longer cases are given up */
 #define KICK_REFERENCE  0.2  /* seconds of CPU time */
-#define KICK_TRANSLATED 2.0
+#define KICK_TRANSLATED 1.0
 #define GIVE_UP         10.0
 #define STATUS_HANG     3
 #define WHAT_BYTES      256
@@ -48,7 +48,7 @@ struct options {
     double seconds;
     unsigned bugs;
     int mode;
-    bool is_one_case, is_lockstep;
+    bool is_one_case, is_lockstep, is_unchecked;
     const char *without;
 };
 
@@ -56,6 +56,8 @@ struct options {
 struct findings {
     uint64_t case_number, next, run, skipped, insns, exceptions[32];
     bool is_different, is_over; /* is_over: no cases or no time left */
+    bool has_stray_writes;      /* the epoch from next on must be run again with */
+    bool is_all_compared;       /* all memory compared after each case */
     char what[WHAT_BYTES];
     struct fuzz_case c;
 };
@@ -120,70 +122,110 @@ static void runner_start(struct runner *r, const struct options *opt, struct fin
 
 static void runner_renew(struct runner *r)
 {
+    struct bt_options options = {
+        .cache_bytes = MIB(8), .is_lockstep = r->opt->is_lockstep, .is_checked = !r->opt->is_unchecked};
+
     machine_destroy(r->reference);
     machine_destroy(r->translated);
-    r->reference = machine_create(false, false);
-    r->translated = machine_create(true, r->opt->is_lockstep);
+    r->reference = machine_create(false, NULL);
+    r->translated = machine_create(true, &options);
     if (!r->gen)
         r->gen = gen_create(r->reference->cpu, r->opt->without);
 }
 
+enum outcome { NO_USE, EQUAL, DIFFERENT };
+
 /* False: the case is no use. */
 static bool run_reference(struct runner *r, const struct fuzz_case *c)
 {
-    struct cpu *cpu = r->reference->cpu;
-    uint64_t before = cpu->stats.insns_interp;
     bool is_ended;
 
-    memset(cpu->stats.exceptions, 0, sizeof(cpu->stats.exceptions));
     machine_load(r->reference, c);
-    atomic_store(&r->watch.reference, cpu);
+    atomic_store(&r->watch.reference, r->reference->cpu);
     is_ended = machine_run(r->reference, REFERENCE_INSNS);
     atomic_store(&r->watch.reference, NULL);
-    r->found->insns += cpu->stats.insns_interp - before;
-    for (unsigned i = 0; i < 32; i++)
-        r->found->exceptions[i] += cpu->stats.exceptions[i];
     return is_ended;
 }
 
-static bool is_translated_different(struct runner *r, const struct fuzz_case *c, const char *round)
+/* *is_grown: the reference's end state is that of the case being made, when some code was not there yet; it is run again
+ * before a difference is believed. */
+static enum outcome run_translated(struct runner *r, const struct fuzz_case *c, const char *round, bool *is_grown)
 {
     char what[WHAT_BYTES - 64];
-    bool is_ended;
+    bool is_ended, is_all = r->found->is_all_compared;
 
     machine_load(r->translated, c);
     atomic_store(&r->watch.translated, r->translated->cpu);
     is_ended = machine_run(r->translated, 0);
     atomic_store(&r->watch.translated, NULL);
+    if (is_ended && !machine_differ(r->reference, r->translated, c, is_all, what, sizeof(what)))
+        return EQUAL;
+    if (*is_grown) {
+        *is_grown = false;
+        if (!run_reference(r, c))
+            return NO_USE;
+        if (is_ended && !machine_differ(r->reference, r->translated, c, true, what, sizeof(what)))
+            return EQUAL;
+    }
     if (!is_ended)
         snprintf(what, sizeof(what), "translated code does not end (EIP %#x)", (unsigned)r->translated->cpu->rip);
-    else if (!machine_differ(r->reference, r->translated, c, what, sizeof(what)))
-        return false;
     snprintf(r->found->what, sizeof(r->found->what), "%s: %s", round, what);
-    return true;
+    return DIFFERENT;
 }
 
-static bool is_case_different(struct runner *r, const struct fuzz_case *c)
+static enum outcome compare(struct runner *r, const struct fuzz_case *c, bool is_grown)
 {
-    if (!run_reference(r, c)) {
-        r->found->skipped++;
-        return false;
-    }
-    r->found->run++;
-    return is_translated_different(r, c, "cold") || is_translated_different(r, c, "warm");
+    enum outcome o;
+
+    if (!is_grown && !run_reference(r, c))
+        return NO_USE;
+    o = run_translated(r, c, "cold", &is_grown);
+    return o == EQUAL ? run_translated(r, c, "warm", &is_grown) : o;
+}
+
+static bool is_case_different(struct runner *r, const struct fuzz_case *c, bool is_grown)
+{
+    enum outcome o = compare(r, c, is_grown && !c->reads_code);
+
+    r->found->run += o != NO_USE;
+    r->found->skipped += o == NO_USE;
+    return o == DIFFERENT;
 }
 
 static bool make_case(struct runner *r, uint64_t number)
 {
+    struct cpu *cpu = r->reference->cpu;
+    uint64_t before = cpu->stats.insns_interp;
     bool is_made;
 
     r->found->case_number = number;
-    atomic_store(&r->watch.reference, r->reference->cpu);
+    atomic_store(&r->watch.reference, cpu);
     is_made = gen_case(r->gen, r->reference, &r->found->c, r->opt->seed, number, r->opt->mode);
     atomic_store(&r->watch.reference, NULL);
-    if (!is_made)
+    if (!is_made) {
         r->found->skipped++;
-    return is_made;
+        return false;
+    }
+    r->found->insns += cpu->stats.insns_interp - before;
+    for (unsigned i = 0; i < 32; i++)
+        r->found->exceptions[i] += cpu->stats.exceptions[i];
+    return true;
+}
+
+/* Did translated code change memory that no case of the machine's life was to change? */
+static bool has_stray_writes(struct runner *r)
+{
+    const uint8_t *a, *b;
+
+    if (!r->reference)
+        return false;
+    a = guestmem_view(r->reference->mem);
+    b = guestmem_view(r->translated->mem);
+    for (unsigned page = 0; page < MEMORY_PAGES; page++)
+        if (!r->reference->differs[page] && !r->translated->differs[page] &&
+            memcmp(a + (page << GUEST_PAGE_SHIFT), b + (page << GUEST_PAGE_SHIFT), GUEST_PAGE_SIZE) != 0)
+            return true;
+    return false;
 }
 
 /* The child that runs case after case; comes back at a difference, at the end, and now and then for a fresh process.
@@ -196,6 +238,10 @@ static void run_cases(const struct options *opt, struct findings *found, double 
     runner_start(&r, opt, found);
     for (uint64_t n = found->next, first = n; n < opt->first + opt->count; n++) {
         if (n % EPOCH == 0 || n == first) {
+            if (has_stray_writes(&r)) {
+                found->has_stray_writes = true;
+                return;
+            }
             found->next = n;
             if (seconds_of(CLOCK_MONOTONIC) > end_time)
                 break;
@@ -203,7 +249,7 @@ static void run_cases(const struct options *opt, struct findings *found, double 
                 return;
             runner_renew(&r);
         }
-        if (make_case(&r, n) && is_case_different(&r, &found->c)) {
+        if (make_case(&r, n) && is_case_different(&r, &found->c, true)) {
             found->is_different = true;
             return;
         }
@@ -250,8 +296,8 @@ static void try_in_child(const struct trial *t, const struct fuzz_case *c, bool 
     runner_renew(&r);
     for (unsigned i = 0; i < t->n_history; i++)
         if (!t->is_dropped[i] && make_case(&r, t->history_from + i))
-            (void)is_case_different(&r, &t->found->c);
-    t->found->is_different = is_case_different(&r, c);
+            (void)is_case_different(&r, &t->found->c, true);
+    t->found->is_different = is_case_different(&r, c, false);
     if (want_states) {
         machine_print(r.reference, "interpreter");
         machine_print(r.translated, "translator");
@@ -278,12 +324,21 @@ static bool try_case(const struct trial *t, const struct fuzz_case *c, bool want
 
 /* --- reducing --- */
 
+/* Drop as many of the cases before it as possible, halves first. */
 static void reduce_history(struct trial *t, const struct fuzz_case *c)
 {
-    for (unsigned i = 0; i < t->n_history; i++) {
-        t->is_dropped[i] = true;
-        if (!try_case(t, c, false))
-            t->is_dropped[i] = false;
+    for (unsigned size = (t->n_history + 1) / 2; size > 0; size /= 2) {
+        for (unsigned from = 0; from < t->n_history; from += size) {
+            bool saved[EPOCH + 1];
+            unsigned n = t->n_history - from < size ? t->n_history - from : size;
+
+            memcpy(saved, t->is_dropped, sizeof(saved));
+            memset(t->is_dropped + from, 1, n);
+            if (!memcmp(saved, t->is_dropped, sizeof(saved)))
+                continue;
+            if (!try_case(t, c, false))
+                memcpy(t->is_dropped, saved, sizeof(saved));
+        }
     }
 }
 
@@ -444,8 +499,11 @@ static unsigned hunt(const struct options *opt, struct findings *found)
         }
         if (child < 0 || waitpid(child, &status, 0) != child)
             exit(3);
-        if (!end_of_child(status, found->what) && !found->is_different)
+        if (!end_of_child(status, found->what) && !found->is_different) {
+            found->is_all_compared = found->has_stray_writes;
+            found->has_stray_writes = false;
             continue;
+        }
         bugs++;
         number = found->case_number;
         report(opt, found, found->next);
@@ -497,7 +555,8 @@ static void parse(int argc, char **argv, struct options *opt)
                                           {"seconds", 1, NULL, 't'},  {"case", 1, NULL, 'c'},
                                           {"from", 1, NULL, 'f'},     {"mode", 1, NULL, 'm'},
                                           {"lockstep", 0, NULL, 'l'}, {"bugs", 1, NULL, 'b'},
-                                          {"without", 1, NULL, 'w'},  {0}};
+                                          {"without", 1, NULL, 'w'},  {"unchecked", 0, NULL, 'u'},
+                                          {0}};
     int o;
 
     while ((o = getopt_long(argc, argv, "", longs, NULL)) != -1) {
@@ -523,6 +582,9 @@ static void parse(int argc, char **argv, struct options *opt)
             break;
         case 'l':
             opt->is_lockstep = true;
+            break;
+        case 'u':
+            opt->is_unchecked = true;
             break;
         case 'b':
             opt->bugs = (unsigned)strtoul(optarg, NULL, 0);

@@ -7,7 +7,8 @@
 #include "cpu/hostfp.h"
 #include "cpu/mem.h"
 
-#define PTE_A 0x20u
+#define PTE_A        0x20u
+#define FLAG_UNTOUCHED 0x80u /* our bit of a frame's code flag: tell us of the first write */
 
 static uint8_t no_interrupt(void *opaque) { return 0; }
 
@@ -15,11 +16,21 @@ static void ignore_ferr(void *opaque, bool level) {}
 
 static void ignore_shutdown(void *opaque) {}
 
-struct fuzz_machine *machine_create(bool has_bt, bool is_lockstep)
+/* An interpreting machine knows what it wrote by the flags that tell of writes to code. */
+static void note_write(void *opaque, uint64_t off, uint64_t len)
+{
+    struct fuzz_machine *m = opaque;
+
+    for (uint64_t page = off >> GUEST_PAGE_SHIFT; page <= (off + len - 1) >> GUEST_PAGE_SHIFT; page++) {
+        m->differs[page] = 1;
+        guestmem_code_flags(m->mem)[page] &= (uint8_t)~FLAG_UNTOUCHED;
+    }
+}
+
+struct fuzz_machine *machine_create(bool has_bt, const struct bt_options *options)
 {
     struct fuzz_machine *m = calloc(1, sizeof(*m));
     struct cpu_board board = {.intr_ack = no_interrupt, .ferr = ignore_ferr, .triple_fault = ignore_shutdown};
-    struct bt_options options = {.cache_bytes = MIB(8), .is_lockstep = is_lockstep};
     const char *why = "out of memory";
     int64_t off;
 
@@ -45,10 +56,13 @@ struct fuzz_machine *machine_create(bool has_bt, bool is_lockstep)
     if (!m->cpu)
         goto fail;
     if (has_bt) {
-        m->bt = bt_create(m->cpu, &options, &why);
+        m->bt = bt_create(m->cpu, options, &why);
         if (!m->bt)
             goto fail;
+    } else if (guestmem_add_watch(m->mem, note_write, m)) {
+        goto fail;
     }
+    memset(m->differs, 1, sizeof(m->differs));
     return m;
 
 fail:
@@ -96,8 +110,13 @@ void machine_load(struct fuzz_machine *m, const struct fuzz_case *c)
 {
     struct cpu *cpu = m->cpu;
 
-    for (uint32_t gpa = 0; gpa < MEMORY_BYTES; gpa += GUEST_PAGE_SIZE)
-        load_page(m, gpa, c->image + gpa);
+    for (unsigned page = 0; page < MEMORY_PAGES; page++) {
+        if (m->differs[page] | c->is_touched[page])
+            load_page(m, page << GUEST_PAGE_SHIFT, c->image + (page << GUEST_PAGE_SHIFT));
+        m->differs[page] = c->is_touched[page];
+        if (!m->bt)
+            guestmem_code_flags(m->mem)[page] |= FLAG_UNTOUCHED;
+    }
     cpu_reset(cpu, true);
     memcpy(cpu->gpr, c->gpr, sizeof(c->gpr));
     cpu->rip = c->rip;
@@ -204,13 +223,15 @@ static bool is_byte_equal(const struct fuzz_case *c, uint32_t gpa, uint8_t a, ui
     return a == b;
 }
 
-bool machine_differ(const struct fuzz_machine *want, const struct fuzz_machine *got, const struct fuzz_case *c,
+bool machine_differ(const struct fuzz_machine *want, struct fuzz_machine *got, const struct fuzz_case *c, bool is_all,
                     char *what, unsigned size)
 {
     const uint8_t *a = guestmem_view(want->mem), *b = guestmem_view(got->mem);
     struct state_word w[128], g[128];
     unsigned n = list_state(want->cpu, w);
 
+    for (unsigned i = 0; i < MEMORY_PAGES; i++)
+        got->differs[i] |= want->differs[i];
     list_state(got->cpu, g);
     for (unsigned i = 0; i < n; i++) {
         if (w[i].value == g[i].value)
@@ -220,6 +241,8 @@ bool machine_differ(const struct fuzz_machine *want, const struct fuzz_machine *
         return true;
     }
     for (uint32_t page = 0; page < MEMORY_BYTES; page += GUEST_PAGE_SIZE) {
+        if (!is_all && !want->differs[page >> GUEST_PAGE_SHIFT])
+            continue;
         if (!memcmp(a + page, b + page, GUEST_PAGE_SIZE))
             continue;
         for (uint32_t i = page; i < page + GUEST_PAGE_SIZE; i++) {
