@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include "bt/bt.h"
 #include "cpu/cpu.h"
+#include "cpu/hostfp.h"
 
 /* The machine's memory, physical.  Linear addresses are the same, but for data pages when paging shuffles them. */
 #define RAM_BYTES     0x30000u
@@ -79,7 +80,8 @@ struct fuzz_case {
     uint64_t pdpte[4];
     struct segment seg[SEG_COUNT];
     uint8_t cpl;
-    uint8_t fpu[512];
+    uint64_t xcr0;
+    uint8_t fpu[XSAVE_SIZE];
     unsigned n_insns;
     struct {
         uint32_t gpa;

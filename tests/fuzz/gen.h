@@ -16,13 +16,13 @@
 #define HLT        0xf4
 #define FILLING    0xcc /* of code memory: INT3, which ends a case by its handler */
 
-enum category { CAT_ALU, CAT_BRANCH, CAT_STRING, CAT_STACK, CAT_X87, CAT_MMX, CAT_SSE, CAT_SYSTEM, CAT_COUNT };
+enum category { CAT_ALU, CAT_BRANCH, CAT_STRING, CAT_STACK, CAT_X87, CAT_MMX, CAT_SSE, CAT_AVX, CAT_SYSTEM, CAT_COUNT };
 
 /* A row of the opcode table and the ModRM bytes that lead to it. */
 struct form {
     const struct insn_desc *desc;
-    uint8_t prefix, map, opcode; /* prefix: mandatory one or 0 */
-    bool has_modrm;
+    uint8_t prefix, map, opcode; /* prefix: mandatory one or 0; VEX: W, L and pp in their places */
+    bool has_modrm, is_vex, has_vvvv;
     uint8_t n_modrm, modrm[255]; /* those that select the row */
 };
 
@@ -57,6 +57,8 @@ struct place {
 /* forms.c */
 void find_forms(struct gen *g);
 unsigned put_opcode(uint8_t *p, uint8_t prefix, unsigned map, unsigned opcode);
+/* VEX prefix and opcode, the short prefix if wanted and possible. */
+unsigned put_vex(uint8_t *p, uint8_t fields, unsigned map, unsigned opcode, unsigned vvvv, bool is_short);
 
 /* image.c: memory that does not depend on the case, and handlers that return */
 void put_gate(uint8_t *image, uint32_t table, unsigned index, unsigned sel, uint32_t off, unsigned attr);

@@ -128,6 +128,7 @@ void machine_load(struct fuzz_machine *m, const struct fuzz_case *c)
     cpu->paging.cr4 = c->cr4;
     cpu->paging.efer = c->efer;
     memcpy(cpu->paging.pdpte, c->pdpte, sizeof(c->pdpte));
+    cpu->xcr0 = c->xcr0;
     memcpy(cpu->fpu, c->fpu, sizeof(c->fpu));
     if (c->mode == FUZZ_REAL) {
         cpu->idtr = (struct desc_table){0, 0x3ff};
@@ -171,6 +172,8 @@ static unsigned list_state(const struct cpu *cpu, struct state_word *w)
     static const char *const base[] = {"es base", "cs base", "ss base", "ds base", "fs base", "gs base"};
     static const char *const rest[] = {"es rest", "cs rest", "ss rest", "ds rest", "fs rest", "gs rest"};
     static const char *const st[] = {"st0", "st1", "st2", "st3", "st4", "st5", "st6", "st7"};
+    static const char *const ymm[] = {"ymm0 high", "ymm1 high", "ymm2 high", "ymm3 high",
+                                      "ymm4 high", "ymm5 high", "ymm6 high", "ymm7 high"};
     static const char *const xmm[] = {"xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7"};
     unsigned n = 0;
 
@@ -202,6 +205,7 @@ static unsigned list_state(const struct cpu *cpu, struct state_word *w)
     w[n++] = (struct state_word){"ldtr", cpu->ldtr.sel};
     w[n++] = (struct state_word){"tr", cpu->tr.sel};
     w[n++] = (struct state_word){"sysenter", cpu->sysenter_cs ^ cpu->sysenter_eip << 16 ^ cpu->sysenter_esp << 32};
+    w[n++] = (struct state_word){"xcr0", cpu->xcr0};
     w[n++] = (struct state_word){"fcw", load_le(cpu->fpu + FX_FCW, 2)};
     w[n++] = (struct state_word){"fsw", load_le(cpu->fpu + FX_FSW, 2)};
     w[n++] = (struct state_word){"ftw", cpu->fpu[FX_FTW]};
@@ -211,6 +215,8 @@ static unsigned list_state(const struct cpu *cpu, struct state_word *w)
         w[n++] = (struct state_word){st[i], load_le(cpu->fpu + FX_ST + 16 * i + 8, 2)};
         w[n++] = (struct state_word){xmm[i], load_le(cpu->fpu + FX_XMM + 16 * i, 8)};
         w[n++] = (struct state_word){xmm[i], load_le(cpu->fpu + FX_XMM + 16 * i + 8, 8)};
+        w[n++] = (struct state_word){ymm[i], load_le(cpu->fpu + FX_YMM + 16 * i, 8)};
+        w[n++] = (struct state_word){ymm[i], load_le(cpu->fpu + FX_YMM + 16 * i + 8, 8)};
     }
     return n;
 }

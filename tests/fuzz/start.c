@@ -2,6 +2,7 @@
 #include "tests/fuzz/gen.h"
 
 #include <string.h>
+#include "cpu/avx.h"
 
 static void load_seg(struct fuzz_case *c, unsigned s, unsigned index, unsigned rpl)
 {
@@ -200,12 +201,12 @@ static void randomize_fpu(struct gen *g, struct fuzz_case *c)
         }
         store_le(fx + FX_ST + 16 * i, 8, mantissa);
         store_le(fx + FX_ST + 16 * i + 8, 2, exponent ^ (rng_below(r, 2) ? 0x8000 : 0));
-        for (unsigned k = 0; k < 2; k++) {
+        for (unsigned k = 0; k < 4; k++) {
             uint64_t v = (uint64_t)rng_interesting(r) << 32 | rng_interesting(r);
 
             if (rng_percent(r, 40))
                 v = (v & 0x8fffffff8fffffff) | 0x3000000030000000;
-            store_le(fx + FX_XMM + 16 * i + 8 * k, 8, v);
+            store_le(fx + (k < 2 ? FX_XMM : FX_YMM) + 16 * i + 8 * (k & 1), 8, v);
         }
     }
 }
@@ -223,6 +224,11 @@ static void choose_control(struct gen *g, struct fuzz_case *c)
              (rng_percent(r, 8) ? CR4_TSD : 0) | (rng_percent(r, 10) ? CR4_VME : 0) |
              (rng_percent(r, 5) ? CR4_PVI : 0) | (rng_percent(r, 50) ? CR4_PGE : 0) |
              (rng_percent(r, 50) ? CR4_PSE : 0) | (rng_percent(r, 50) ? CR4_DE : 0);
+    c->xcr0 = XCR0_X87;
+    if (cpu_has_feature(g->features, FEAT_XSAVE) && rng_percent(r, 95)) {
+        c->cr4 |= CR4_OSXSAVE;
+        c->xcr0 = rng_percent(r, 95) ? xcr0_supported(g->features) : XCR0_X87 | XCR0_SSE;
+    }
     c->is_paged = c->mode != FUZZ_REAL && rng_percent(r, 60);
     c->is_pae = c->is_paged && rng_percent(r, 40);
     if (c->is_paged)

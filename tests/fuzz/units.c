@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-static const uint8_t weights[CAT_COUNT] = {50, 12, 6, 9, 7, 4, 7, 5};
+static const uint8_t weights[CAT_COUNT] = {46, 12, 6, 9, 7, 4, 6, 5, 5};
 
 void add_insn(struct gen *g, struct place *p, const uint8_t *bytes, unsigned len)
 {
@@ -32,7 +32,7 @@ static unsigned put_prefixes(struct gen *g, const struct form *f, uint8_t *b)
 {
     static const uint8_t segs[] = {0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65};
     struct rng *r = &g->rng;
-    bool is_simd = f->desc->attr & (ATTR_MMX | ATTR_SSE | ATTR_NP);
+    bool is_simd = (f->desc->attr & (ATTR_MMX | ATTR_SSE | ATTR_NP)) || f->is_vex;
     unsigned n = 0;
 
     if (rng_percent(r, f->has_modrm || (f->desc->attr & ATTR_REP) ? 14 : 2))
@@ -60,7 +60,10 @@ static bool encode(struct gen *g, const struct place *p, const struct form *f, u
     unsigned n = put_prefixes(g, f, b), modrm_at;
     uint8_t modrm = 0;
 
-    n += put_opcode(b + n, f->prefix, f->map, f->opcode);
+    if (f->is_vex)
+        n += put_vex(b + n, f->prefix, f->map, f->opcode, f->has_vvvv ? rng_below(r, 8) : 0, rng_percent(r, 60));
+    else
+        n += put_opcode(b + n, f->prefix, f->map, f->opcode);
     modrm_at = n;
     if (f->has_modrm) {
         modrm = f->modrm[rng_below(r, f->n_modrm)];
@@ -93,6 +96,8 @@ static void make_insn(struct gen *g, struct place *p)
         pick -= weights[cat++];
     if (cat == CAT_SYSTEM && p->cpu->cpl && rng_percent(r, 75))
         cat = CAT_ALU; /* most would only fault */
+    if (cat == CAT_AVX && (p->cpu->mode & (MODE_PE | MODE_VM)) != MODE_PE && rng_percent(r, 95))
+        cat = CAT_SSE; /* #UD */
     f = &g->forms[g->by_cat[cat][rng_below(r, g->n_cat[cat])]];
     if (f->desc->exec == op_hlt && rng_percent(r, 90))
         return;
@@ -198,7 +203,7 @@ static void make_control_change(struct gen *g, struct place *p)
 {
     static const uint32_t cr0_bits[] = {CR0_WP, CR0_WP, CR0_TS, CR0_EM, CR0_MP, CR0_AM, CR0_NE, CR0_PE, CR0_PG};
     static const uint32_t cr4_bits[] = {CR4_OSFXSR,     CR4_TSD, CR4_PGE, CR4_PSE,
-                                        CR4_OSXMMEXCPT, CR4_DE,  CR4_PAE, CR4_PVI};
+                                        CR4_OSXMMEXCPT, CR4_DE,  CR4_PAE, CR4_PVI, CR4_OSXSAVE};
     struct rng *r = &g->rng;
     bool is_cr4 = rng_percent(r, 35);
     uint32_t bit = is_cr4 ? cr4_bits[rng_below(r, ARRAY_SIZE(cr4_bits))] : cr0_bits[rng_below(r, ARRAY_SIZE(cr0_bits))];
