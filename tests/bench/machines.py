@@ -1,0 +1,153 @@
+"""The three places where an item runs: a guest of Ringer, a guest of QEMU's TCG, and a chroot on the host.
+
+All speak the same protocol on their serial console (tests/bench/agent).  The guest's clock is not asked: wall and processor
+time are the host's, taken when a line is sent and when the answer is seen.  Processor time is that of the whole emulator,
+user and system, all threads."""
+import os
+import re
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "../boot"))
+from ringer import Failure, Guest, Qemu, Ringer, guest, scratch  # noqa: E402  pylint: disable=wrong-import-position
+
+MEMORY = 512
+# What Ringer's processor offers (docs/machine.md), so that both guests choose the same code.
+QEMU_CPU = os.environ.get("BENCH_QEMU_CPU", "qemu32,+ssse3,+sse4.1,+sse4.2,+popcnt,+nx")
+APPEND = "console=ttyS0 quiet gwait=0"
+
+
+@dataclass
+class Sample:
+    wall: float
+    cpu: float
+    sum: str = ""
+    text: str = ""
+
+
+@dataclass
+class Programs:
+    """What was built for this run."""
+    tar: str
+    bare: dict = field(default_factory=dict)
+
+
+class Agent:
+    """A started machine with tests/bench/agent in it."""
+
+    def __init__(self, process, is_native):
+        self.process, self.is_native = process, is_native
+        self.process.wait_serial(r"BENCH-READY\r?\n", 300)
+
+    def command(self, verb, name, timeout):
+        g = self.process
+        wall, cpu = time.monotonic(), g.cpu_clock()
+        g.type(f"{verb} {name}\n")
+        done = g.wait_serial(r"BENCH-DONE (\d+)\r?\n", timeout)
+        end_wall, end_cpu = g.times_of(done.end())
+        times = g.wait_serial(r"BENCH-TIMES ([\d.]+) ([\d.]+)\r?\n", 60)
+        m = g.wait_serial(r"BENCH-SUM (\w+) ([^\r\n]*)\r?\n", 60)
+        g.wait_serial(r"BENCH-READY\r?\n", 60)
+        if done[1] != "0":
+            raise BrokenItem(f"status {done[1]}: {m[2]}")
+        if self.is_native:  # the host's own clock and accounting, by tests/bench/timed.c
+            return Sample(float(times[1]), float(times[2]), m[1], m[2])
+        return Sample(end_wall - wall, end_cpu - cpu, m[1], m[2])
+
+    def close(self):
+        self.process.kill()
+
+
+class BrokenItem(Exception):
+    """An item that ran and said that it failed; the machine is well."""
+
+
+class Chroot(Guest):
+    """The guest's own binaries on the host, in a mount namespace that ends with them."""
+
+    name = "native"
+
+    def __init__(self, programs):
+        root = guest("debian-bench/root")
+        script = (f"mount --make-rprivate / && mount -t tmpfs tmp {root}/tmp && tar -x -C {root}/tmp -f {programs.tar} && "
+                  f"mount --rbind /proc {root}/proc && mount --rbind /dev {root}/dev && exec chroot {root} /bin/sh /tmp/agent")
+        user = [] if os.geteuid() == 0 else ["-r"]
+        super().__init__(["unshare", *user, "-m", "sh", "-c", script])
+
+
+def ringer_agent(programs, memory=MEMORY, *options):
+    return Agent(Ringer("--memory", f"{memory}M", "--kernel", guest("linux-686/vmlinuz"), "--initrd", guest("linux-686/initrd.gz"),
+                        "--append", APPEND, "--disk", guest("debian-bench/root.ext4"), "--disk", programs.tar, "--snapshot",
+                        *options, control=False), False)
+
+
+def qemu_agent(programs, memory=MEMORY):
+    drives = []
+    for i, path in enumerate((guest("debian-bench/root.ext4"), programs.tar)):
+        drives += ["-drive", f"file={path},format=raw,if=ide,index={i},snapshot=on"]
+    return Agent(Qemu("-cpu", QEMU_CPU, "-m", str(memory), "-kernel", guest("linux-686/vmlinuz"), "-initrd",
+                      guest("linux-686/initrd.gz"), "-append", APPEND, *drives), False)
+
+
+def native_agent(programs):
+    return Agent(Chroot(programs), True)
+
+
+AGENTS = {"native": native_agent, "tcg": qemu_agent, "ringer": ringer_agent}
+
+
+# --- without a system ---
+
+
+def bare_process(engine, image):
+    if engine == "ringer":
+        return Ringer("--memory", "32M", "--kernel", image, "--debugcon", "stdio", "--exit-port", "0xf4", "--no-reboot",
+                      serial=False, control=False)
+    return Qemu("-cpu", QEMU_CPU, "-m", "32", "-kernel", image, "-debugcon", "stdio", "-no-reboot", serial=False)
+
+
+def run_bare(engine, image, timeout):
+    with bare_process(engine, image) as g:
+        begin = g.wait_serial(r"BENCH-BEGIN\n", 60).end()
+        done = g.wait_serial(r"BENCH-DONE ([0-9a-f]{8}) \n", timeout)
+        (wall, cpu), (end_wall, end_cpu) = g.times_of(begin), g.times_of(done.end())
+        return Sample(end_wall - wall, end_cpu - cpu, done[1], done[0].strip())
+
+
+# --- from power-on ---
+
+
+def run_boot(engine, ringer_options, qemu_options, pattern, timeout):
+    if engine == "ringer":
+        g = Ringer(*ringer_options, control=False)
+    else:
+        g = Qemu("-cpu", QEMU_CPU, *qemu_options)
+    with g:
+        m = g.wait_serial(pattern, timeout)
+        wall, cpu = g.times_of(m.end())
+        return Sample(wall - g.started, cpu, "", re.sub(r"\s+", " ", m[0]))
+
+
+# --- building ---
+
+
+def compile_c(source, output, *options):
+    command = ["gcc", "-m32", "-static", "-O2", *options, "-o", output, os.path.join(HERE, source), "-lm"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Failure(f"{' '.join(command)}\n{done.stderr}\n(package gcc-multilib?)")
+
+
+def compile_bare(item, body, count):
+    image = scratch(f"bare-{item}-{body}.elf")
+    inc = os.path.join(HERE, "../guest")
+    command = ["gcc", "-m32", "-nostdlib", "-static", "-no-pie", "-Wl,--build-id=none", f"-Wl,-T,{inc}/guest.ld", f"-I{inc}",
+               f"-DITEM=item_{item}", f"-DBODY16=body_{body}", f"-DCOUNT={count}", "-o", image, os.path.join(HERE, "bare/bare.S")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Failure(f"{' '.join(command)}\n{done.stderr}")
+    os.chmod(image, 0o755)
+    return image
