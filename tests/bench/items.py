@@ -94,17 +94,17 @@ def compute_items():
 
 
 def kernel_items():
-    counts = {"int80": 300000, "sysenter": 300000, "read": 200000, "divide-error": 40000, "protection-fault": 20000,
-              "signal": 40000, "page-fault": 80000, "pipe": 20000, "fork": 1000, "exec-static": 500, "exec-dynamic": 300,
-              "mmap": 40000, "mprotect": 20000, "file": 20000, "code-in-place": 100000, "code-appended": 30000}
+    counts = {"int80": 500000, "sysenter": 600000, "read": 600000, "divide-error": 40000, "protection-fault": 40000,
+              "signal": 100000, "page-fault": 60000, "pipe": 50000, "fork": 1000, "exec-static": 300, "exec-dynamic": 150,
+              "mmap": 40000, "mprotect": 20000, "file": 60000, "code-in-place": 60000, "code-appended": 200000}
     return [Item(name, "kernel", "linux", f"./kernel {name} {count}", "", f"DONE {count} {count}", count)
             for name, count in counts.items()]
 
 
 def bare_kernel_items():
-    counts = {"in": 400000, "mmio": 150000, "call-ret": 60000000, "cr3-write": 200000, "cr3-switch": 100000, "page-fault": 50000,
-              "pte-modify": 20000, "divide-error": 200000, "pushf-popf": 50000000, "mov-sreg": 2000000, "int-gate": 500000,
-              "sysenter": 500000}
+    counts = {"in": 10000000, "mmio": 8000000, "call-ret": 60000000, "cr3-write": 2000000, "cr3-switch": 2000000,
+              "page-fault": 100000, "pte-modify": 15000, "divide-error": 150000, "pushf-popf": 50000000, "mov-sreg": 4000000,
+              "int-gate": 3000000, "sysenter": 5000000}
     return [Item("bare-" + name, "kernel", "bare", work=count, bare=(name.replace("-", "_"), "sort", count))
             for name, count in counts.items()]
 

@@ -17,7 +17,8 @@ from ringer import Failure, Guest, Qemu, Ringer, guest, scratch  # noqa: E402  p
 MEMORY = 512
 # What Ringer's processor offers (docs/machine.md), so that both guests choose the same code.
 QEMU_CPU = os.environ.get("BENCH_QEMU_CPU", "qemu32,+ssse3,+sse4.1,+sse4.2,+popcnt,+nx")
-APPEND = "console=ttyS0 quiet gwait=0"
+APPEND = ("console=ttyS0 quiet gwait=0 gcmd=until [ -b /dev/sdb ] && mount -r /dev/sda /mnt; do sleep 1; done 2>/dev/null; "
+          "sh /mnt/run.sh")  # disks may be late
 
 
 @dataclass
