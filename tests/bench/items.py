@@ -4,6 +4,7 @@ An Item of the parts compute, kernel and jobs is two pieces of shell, run by tes
 is not timed, `run` is.  What `run` prints must be the same everywhere, unless `expect`, a regular expression, says what it
 must look like.  `work` is how often the thing happens, where that is a number worth dividing by.
 An Item with `bare` is a program without a system around it: ITEM, BODY16 and COUNT of tests/bench/bare/bare.S.
+One with `boot` is a name in BOOTS of machines.py, from power-on to a prompt.
 
 Counts are chosen so that an item takes Ringer about a second."""
 from dataclasses import dataclass
@@ -19,7 +20,8 @@ class Item:
     expect: str = ""
     work: int = 0
     bare: tuple = ()
-    boot: tuple = ()
+    boot: str = ""
+    is_native: bool = True
 
 
 @dataclass
@@ -75,7 +77,7 @@ def compute_items():
         item("rsa", "integer", times(4, "openssl pkeyutl -sign -inkey rsa.pem -in digest | md5sum"),
              "head -c 32 items >digest"),
         item("aes-plain", "integer", times(2, NO_AES + " openssl enc -aes-128-cbc -K 0123 -iv 4567 -in data | md5sum"), data(24)),
-        item("aes-insns", "integer", times(8, "openssl enc -aes-128-cbc -K 0123 -iv 4567 -in data -out /dev/null"), data(28)),
+        item("aes-insns", "integer", times(4, "openssl enc -aes-128-cbc -K 0123 -iv 4567 -in data -out /dev/null"), data(28)),
         item("sqlite", "integer", f'sqlite3 :memory: "{SQL.format(n=600000)}"'),
         item("python", "integer", "python3 python.py 26"),
         item("perl", "integer", "perl perl.pl 120000"),
@@ -109,6 +111,34 @@ def bare_kernel_items():
             for name, count in counts.items()]
 
 
+def job_items():
+    def item(name, run, prepare="", expect="", is_native=True):
+        return Item(name, "jobs", "job", run, prepare, expect, is_native=is_native)
+
+    return [
+        Item("boot-linux", "jobs", "boot", expect="GUEST-READY", boot="linux", is_native=False),
+        Item("boot-debian", "jobs", "boot", expect="login|root@debian", boot="debian", is_native=False),
+        item("build", "make -C build clean all | tail -n 1 && ./build/program"),
+        item("200-execs", times(200, "/bin/true") + "; echo $i"),
+        item("pipe-throughput", "dd if=/dev/zero bs=512 count=200000 2>log | cat | md5sum"),
+        item("dpkg", "dpkg -i /debs/*.deb && dpkg -s nano | grep Status:", expect="Status: install ok installed", is_native=False),
+        item("disk-write", "dd if=/dev/zero of=/big bs=64k count=1600 conv=fsync && md5sum /big | cut -c1-32", "rm -f /big",
+             expect="[0-9a-f]{32}$", is_native=False),
+        item("disk-read", "dd if=/big of=/dev/null bs=64k 2>&1 | grep -o '^1600+0 records out'",
+             "dd if=/dev/zero of=/big bs=64k count=1600 conv=fsync; echo 3 >/proc/sys/vm/drop_caches", expect="1600",
+             is_native=False),
+    ]
+
+
+def smoke_items():
+    """One of each kind, small, with no more than the guest linux-686."""
+    return [Item("calls", "compute", "integer", "./calls 1"),
+            Item("int80", "kernel", "linux", "./kernel int80 2000", "", "DONE 2000 2000", 2000),
+            Item("bare-in", "kernel", "bare", work=20000, bare=("in", "sort", 20000)),
+            Item("200-execs", "jobs", "job", times(20, "./kernel nothing") + "; echo $i"),
+            Item("real-bytes", "bits16", "real", work=100, bare=("real", "bytes", 100))]
+
+
 def bits16_items():
     counts = {"bytes": 20000, "sort": 6000, "calls": 50000, "strings": 200000, "segments": 15000, "int": 15000}
     return [Item(f"{mode}-{body}", "bits16", mode, work=count, bare=(mode, body, count))
@@ -116,7 +146,7 @@ def bits16_items():
 
 
 def all_items():
-    return compute_items() + kernel_items() + bare_kernel_items() + bits16_items()
+    return compute_items() + kernel_items() + bare_kernel_items() + job_items() + bits16_items()
 
 
 BOUNDS = [

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "../boot"))
-from ringer import Failure, Guest, Qemu, Ringer, guest, scratch  # noqa: E402  pylint: disable=wrong-import-position
+from ringer import SHELL_PROMPT, Failure, Guest, Qemu, Ringer, guest, scratch  # noqa: E402  pylint: disable=wrong-import-position
 
 MEMORY = 512
 # What Ringer's processor offers (docs/machine.md), so that both guests choose the same code.
 QEMU_CPU = os.environ.get("BENCH_QEMU_CPU", "qemu32,+ssse3,+sse4.1,+sse4.2,+popcnt,+nx")
-APPEND = ("console=ttyS0 quiet gwait=0 gcmd=until [ -b /dev/sdb ] && mount -r /dev/sda /mnt; do sleep 1; done 2>/dev/null; "
-          "sh /mnt/run.sh")  # disks may be late
+RUN_FROM_DISK = ("until [ -b /dev/sdb ] && mount -r /dev/sda /mnt; do sleep 1; done 2>/dev/null; "  # disks may be late
+                 "sh /mnt/run.sh")
 
 
 @dataclass
@@ -32,8 +32,38 @@ class Sample:
 @dataclass
 class Programs:
     """What was built for this run."""
+    folder: str
     tar: str
+    is_small: bool = False  # no Debian around the programs, just linux-686
     bare: dict = field(default_factory=dict)
+
+    def initrd(self):
+        return initrd_with(self.folder) if self.is_small else guest("linux-686/initrd.gz")
+
+    def disks(self):
+        return [] if self.is_small else [guest("debian-bench/root.ext4"), self.tar]
+
+    def append(self):
+        return "console=ttyS0 quiet gwait=0 gcmd=" + ("sh /bench/agent /bench" if self.is_small else RUN_FROM_DISK)
+
+
+def cpio_entry(name, mode, data=b""):
+    """One file in the format the kernel calls newc."""
+    fields = [0, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name) + 1, 0]
+    entry = ("070701" + "".join(f"{f:08x}" for f in fields) + name + "\0").encode()
+    entry += b"\0" * (-len(entry) % 4)
+    return entry + data + b"\0" * (-len(data) % 4)
+
+
+def initrd_with(folder):
+    """linux-686's own, and a second archive behind it with the folder as /bench; the kernel unpacks both."""
+    with open(guest("linux-686/initrd.gz"), "rb") as f:
+        initrd = f.read()
+    initrd += b"\0" * (-len(initrd) % 4) + cpio_entry("bench", 0o040755)
+    for name in os.listdir(folder):
+        with open(os.path.join(folder, name), "rb") as f:
+            initrd += cpio_entry("bench/" + name, 0o100755, f.read())
+    return scratch("initrd", initrd + cpio_entry("TRAILER!!!", 0))
 
 
 class Agent:
@@ -66,6 +96,15 @@ class BrokenItem(Exception):
     """An item that ran and said that it failed; the machine is well."""
 
 
+class Folder(Guest):
+    """No guest's binaries, just our own, on the host."""
+
+    name = "native"
+
+    def __init__(self, programs):
+        super().__init__(["sh", os.path.join(programs.folder, "agent"), programs.folder])
+
+
 class Chroot(Guest):
     """The guest's own binaries on the host, in a mount namespace that ends with them."""
 
@@ -79,22 +118,21 @@ class Chroot(Guest):
         super().__init__(["unshare", *user, "-m", "sh", "-c", script])
 
 
-def ringer_agent(programs, memory=MEMORY, *options):
-    return Agent(Ringer("--memory", f"{memory}M", "--kernel", guest("linux-686/vmlinuz"), "--initrd", guest("linux-686/initrd.gz"),
-                        "--append", APPEND, "--disk", guest("debian-bench/root.ext4"), "--disk", programs.tar, "--snapshot",
-                        *options, control=False), False)
+def ringer_agent(programs, memory=MEMORY, options=()):
+    disks = [word for path in programs.disks() for word in ("--disk", path)]
+    return Agent(Ringer("--memory", f"{memory}M", "--kernel", guest("linux-686/vmlinuz"), "--initrd", programs.initrd(),
+                        "--append", programs.append(), *disks, "--snapshot", *options, control=False), False)
 
 
-def qemu_agent(programs, memory=MEMORY):
-    drives = []
-    for i, path in enumerate((guest("debian-bench/root.ext4"), programs.tar)):
-        drives += ["-drive", f"file={path},format=raw,if=ide,index={i},snapshot=on"]
-    return Agent(Qemu("-cpu", QEMU_CPU, "-m", str(memory), "-kernel", guest("linux-686/vmlinuz"), "-initrd",
-                      guest("linux-686/initrd.gz"), "-append", APPEND, *drives), False)
+def qemu_agent(programs):
+    drives = [word for i, path in enumerate(programs.disks())
+              for word in ("-drive", f"file={path},format=raw,if=ide,index={i},snapshot=on")]
+    return Agent(Qemu("-cpu", QEMU_CPU, "-m", str(MEMORY), "-kernel", guest("linux-686/vmlinuz"), "-initrd", programs.initrd(),
+                      "-append", programs.append(), *drives), False)
 
 
 def native_agent(programs):
-    return Agent(Chroot(programs), True)
+    return Agent(Folder(programs) if programs.is_small else Chroot(programs), True)
 
 
 AGENTS = {"native": native_agent, "tcg": qemu_agent, "ringer": ringer_agent}
@@ -121,13 +159,33 @@ def run_bare(engine, image, timeout):
 # --- from power-on ---
 
 
-def run_boot(engine, ringer_options, qemu_options, pattern, timeout):
+@dataclass
+class Boot:
+    memory: int
+    pattern: str
+    ringer: tuple
+    qemu: tuple
+
+
+def boots():
+    kernel = guest("linux-686/vmlinuz"), guest("linux-686/initrd.gz"), "console=ttyS0 gwait=0 gend=shell"
+    disk = guest("debian-disk/debian-i386.img")
+    return {
+        "linux": Boot(128, r"GUEST-READY Linux[\s\S]*" + SHELL_PROMPT, ("--kernel", kernel[0], "--initrd", kernel[1], "--append", kernel[2]),
+                      ("-kernel", kernel[0], "-initrd", kernel[1], "-append", kernel[2])),
+        "debian": Boot(256, r"login: $|root@debian:~# ?$", ("--disk", disk, "--snapshot"),
+                       ("-drive", f"file={disk},format=raw,if=ide,snapshot=on")),
+    }
+
+
+def run_boot(engine, name, timeout):
+    b = boots()[name]
     if engine == "ringer":
-        g = Ringer(*ringer_options, control=False)
+        g = Ringer("--memory", f"{b.memory}M", *b.ringer, control=False)
     else:
-        g = Qemu("-cpu", QEMU_CPU, *qemu_options)
+        g = Qemu("-cpu", QEMU_CPU, "-m", str(b.memory), *b.qemu)
     with g:
-        m = g.wait_serial(pattern, timeout)
+        m = g.wait_serial(b.pattern, timeout)
         wall, cpu = g.times_of(m.end())
         return Sample(wall - g.started, cpu, "", re.sub(r"\s+", " ", m[0]))
 
