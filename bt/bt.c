@@ -187,7 +187,10 @@ static struct block *lookup(struct bt *bt, uint32_t guest_rip, bool *is_left_col
                 bt->stats.two_page++;
             }
         }
+        uint64_t start_ns = clock_now_ns(bt->cpu->board.clock);
+
         b = translate_block(bt, c, guest_rip, code, second);
+        bt->stats.translate_ns += clock_now_ns(bt->cpu->board.clock) - start_ns;
         if (!b)
             return NULL;
     }
@@ -704,6 +707,7 @@ unsigned bt_counters(const struct bt *bt, struct bt_counter *out, unsigned max)
         {"blocks", s->blocks},
         {"guest bytes translated", s->guest_bytes},
         {"host bytes emitted", s->host_bytes},
+        {"nanoseconds of translation", s->translate_ns},
         {"chains", s->chains},
         {"entries from the dispatcher", s->enters},
         {"lookups", s->lookups},

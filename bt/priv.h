@@ -119,7 +119,7 @@ struct ctx {
 };
 
 struct bt_stats {
-    uint64_t blocks, guest_bytes, host_bytes, chains, lookups, lookup_misses, callouts, callouts_ended, polls, gates;
+    uint64_t blocks, guest_bytes, host_bytes, translate_ns, chains, lookups, lookup_misses, callouts, callouts_ended, polls, gates;
     uint64_t sig_fill, sig_guest_fault, sig_device, sig_code_write, sig_poll, sig_fpe, sig_stack, sig_other;
     uint64_t dead_blocks, cache_flushes, retranslated_sites, frames_given_up, ctxs, interp_shadow, enters, two_page;
     uint64_t lockstep_blocks, lockstep_insns;

@@ -155,7 +155,7 @@ class Guest:
         self.condition = threading.Condition()
         self.serial = ""      # all of it
         self.position = 0     # up to where wait_serial() has looked
-        self.times = []       # (length of self.serial, time) after every piece
+        self.times = []       # (length of self.serial, time, processor time) after every piece
         self.stderr = ""
         self.is_eof = False
         self.readers = [threading.Thread(target=self._read_serial, daemon=True),
@@ -183,10 +183,11 @@ class Guest:
         fd = self.process.stdout.fileno()
         while True:
             piece = os.read(fd, 65536)
+            now, cpu = time.monotonic(), self.cpu_clock()
             with self.condition:
                 if piece:
                     self.serial += piece.decode("utf-8", "replace")
-                    self.times.append((len(self.serial), time.monotonic()))
+                    self.times.append((len(self.serial), now, cpu))
                 else:
                     self.is_eof = True
                 self.condition.notify_all()
@@ -223,10 +224,14 @@ class Guest:
 
     def time_of(self, position):
         """When the serial output got that long."""
+        return self.times_of(position)[0]
+
+    def times_of(self, position):
+        """The same, and the processor time it had taken by then; both in seconds."""
         with self.condition:
-            for length, when in self.times:
+            for length, when, cpu in self.times:
                 if length >= position:
-                    return when
+                    return when, cpu
         raise Failure("there was not that much output")
 
     def type(self, text):
@@ -262,6 +267,13 @@ class Guest:
         with open(f"/proc/{self.process.pid}/stat") as f:
             fields = f.read().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def cpu_clock(self):
+        """User and system time of all threads, to the microsecond; None if the process is gone."""
+        try:
+            return time.clock_gettime((~self.process.pid << 3) | 2)  # as clock_getcpuclockid(3) makes it
+        except OSError:
+            return None
 
     def describe(self):
         print(f"--- {self.name}: {' '.join(self.command)}")
