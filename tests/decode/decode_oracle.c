@@ -1,5 +1,5 @@
 /* The decoder against Zydis and Capstone over the opcode spaces: one byte, 0F, 0F 38 and 0F 3A, with every ModRM byte, behind
- * prefixes, in 16-, 32- and 64-bit code.
+ * prefixes, in 16-, 32- and 64-bit code; and those of VEX.
  *
  *   decode_oracle [--all] [--list]
  *
@@ -49,6 +49,19 @@ static void sweep(struct judge *j, bool is_all, unsigned m, const struct prefixe
     for (unsigned map = MAP_1B; map <= MAP_0F3A; map++)
         for (unsigned opcode = 0; opcode < 256; opcode++)
             sweep_opcode(j, is_all, m, p, map, opcode, with_capstone);
+}
+
+/* All maps, opcodes, pp, L and W, with and without a register in vvvv. */
+static void vex_sweep(struct judge *j, bool is_all)
+{
+    for (unsigned m = 0; m < 3; m++)
+        for (unsigned k = 0; k < 3 * 256 * 32; k++)
+            for (unsigned modrm = is_all ? 0 : k % 3; modrm < 256; modrm += is_all ? 1 : 3) {
+                uint8_t bytes[15] = {0xc4, (uint8_t)(0xe1 + k % 3), (uint8_t)((k >> 8 & 7) | (k >> 4 & 0x80) | (k & 0x1000 ? 0x28 : 0x78)), (uint8_t)k,
+                                     (uint8_t)modrm, 0x91, 0x92, 0x83, 0xf4, 0xd5, 0xc6};
+
+                judge_bytes(j, m, bytes, is_all);
+            }
 }
 
 /* Each prefix, and the combinations that mean something. */
@@ -133,6 +146,7 @@ int main(int argc, char **argv)
         full_sweep(j);
     else
         short_sweep(j);
+    vex_sweep(j, is_all);
     random_sweep(j, is_all ? 20000000 : 500000);
     is_good = judge_report(j, is_listing);
     judge_destroy(j);

@@ -14,8 +14,7 @@ enum place {
     PLACE_DR,
     PLACE_ST,
     PLACE_MMX,
-    PLACE_XMM,
-    PLACE_YMM,
+    PLACE_XMM, /* or YMM */
     PLACE_MEM,
     PLACE_IMM,
     PLACE_FAR /* selector << 32 | offset */

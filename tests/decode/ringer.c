@@ -74,7 +74,14 @@ static struct operand_view operand_view(const struct insn *in, unsigned n)
     case Udq: case Ups: case Upd: case Uq:
         return plain(PLACE_XMM, in->rm);
     case Wdq: case Wx: case Wps: case Wpd: case Wss: case Wsd: case Wq: case Wd: case Ww: case Wb_:
+    case Mx:
         return rm_or_memory(in, plain(PLACE_XMM, in->rm));
+    case Hx:
+        return plain(PLACE_XMM, in->vvvv);
+    case Lx:
+        return plain(PLACE_XMM, in->imm >> 4);
+    case By:
+        return gpr(in, in->vvvv, size);
     case XMM0_:
         return plain(PLACE_XMM, 0);
         /* clang-format on */
@@ -135,7 +142,7 @@ static void find_opcode(const uint8_t bytes[15], const struct insn *in, struct o
     while (n < 11 && is_prefix(bytes[n], in->code_size))
         n++;
     *at = (struct opcode_place){.n_prefixes = (uint8_t)n, .map = in->map, .opcode = in->opcode};
-    n += in->map == MAP_1B ? 1 : in->map == MAP_0F ? 2 : 3;
+    n += in->vex ? in->vex + 1u : in->map == MAP_1B ? 1 : in->map == MAP_0F ? 2 : 3;
     at->modrm = bytes[n];
 }
 
