@@ -624,7 +624,7 @@ struct bt *bt_create(struct cpu *cpu, const struct bt_options *opt, const char *
     bt->frame_kills = calloc(bt->n_frames + 1, 1);
     bt->frame_has_site = calloc(bt->n_frames + 1, 1);
     bt->heat = calloc(1u << HEAT_BITS, sizeof(*bt->heat));
-    if (opt->is_lockstep)
+    if (opt->is_lockstep || !opt->want_tiers)
         bt->opt.without |= 1u << BT_TIERS;
     bt->frame_blocks = calloc(bt->n_frames + 1, sizeof(*bt->frame_blocks));
     error = codemem_create(&bt->codemem, opt->cache_bytes ? opt->cache_bytes : DEFAULT_CACHE_BYTES);

@@ -20,7 +20,8 @@ struct bt_options {
     uint64_t cache_bytes; /* code cache size; 0: default */
     bool is_lockstep;     /* run every block on the interpreter too and compare; mismatch: report, exit status 70 */
     bool want_counts;     /* count instructions in translated code (--stats) */
-    unsigned without;     /* bits 1 << enum bt_technique */
+    bool want_tiers;      /* interpret code until it has run a few times; not in lock-step */
+    unsigned without;     /* bits 1 << enum bt_technique: left out */
     bool is_checked;      /* check each access of translated code to guest memory (bt/check.h); slow */
     bool want_perf_map;   /* write /tmp/perf-<pid>.map for Linux perf */
 };

@@ -339,6 +339,7 @@ static int create_engine(struct machine *m)
         .is_checked = m->options->is_checked,
         .want_perf_map = m->options->want_perf_map,
         .cache_bytes = m->options->code_cache_bytes,
+        .want_tiers = true,
         .without = m->options->without,
     };
     const char *why = "";

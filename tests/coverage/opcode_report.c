@@ -71,7 +71,7 @@ int main(int argc, char **argv)
 {
     static struct rows rows;
     const uint8_t *map = argc > 1 ? opcode_coverage_map(argv[1]) : NULL;
-    struct fuzz_machine *m = machine_create(false, false); /* for its CPU model */
+    struct fuzz_machine *m = machine_create(false, NULL); /* for its CPU model */
     struct tally t = {0};
 
     if (!map) {

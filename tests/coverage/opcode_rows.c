@@ -394,7 +394,7 @@ static enum outcome run(struct engines *e, const struct trial *t, int *vector)
         print_instance(t, "did not run as translated code");
         return DIFFERENT;
     }
-    if (machine_differ(e->interp, e->bt, &t->c, what, sizeof(what))) {
+    if (machine_differ(e->interp, e->bt, &t->c, true, what, sizeof(what))) {
         print_instance(t, what);
         return DIFFERENT;
     }
@@ -489,7 +489,7 @@ int main(int argc, char **argv)
                                           {0}};
     static struct rows rows;
     static struct trial t;
-    struct engines e = {machine_create(false, false), machine_create(true, false)};
+    struct engines e = {machine_create(false, NULL), machine_create(true, NULL)};
     struct tally tally = {0};
     const char *only = NULL;
     bool is_listing = false;

@@ -124,6 +124,7 @@ struct fuzz_machine {
     uint8_t differs[MEMORY_PAGES]; /* pages that may differ from the base image of the seed in use */
 };
 
+/* options: of the translator, NULL: translate everything at once, small cache. */
 struct fuzz_machine *machine_create(bool has_bt, const struct bt_options *options);
 void machine_destroy(struct fuzz_machine *m);
 /* Put the machine into the case's start state; memory that is right already is not touched.  It must have run no case of

@@ -56,7 +56,9 @@ struct fuzz_machine *machine_create(bool has_bt, const struct bt_options *option
     if (!m->cpu)
         goto fail;
     if (has_bt) {
-        m->bt = bt_create(m->cpu, options, &why);
+        static const struct bt_options defaults = {.cache_bytes = MIB(8)};
+
+        m->bt = bt_create(m->cpu, options ? options : &defaults, &why);
         if (!m->bt)
             goto fail;
     } else if (guestmem_add_watch(m->mem, note_write, m)) {

@@ -44,8 +44,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     pthread_t thread;
 
-    interp = machine_create(false, false);
-    translated = machine_create(true, false);
+    interp = machine_create(false, NULL);
+    translated = machine_create(true, NULL);
     MUST(pthread_create(&thread, NULL, watch, NULL) == 0);
     return 0;
 }
@@ -117,7 +117,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     make_case(&c, (struct input){data, size});
     is_ended = run(interp, &c);
-    if (run(translated, &c) && is_ended && machine_differ(interp, translated, &c, what, sizeof(what))) {
+    if (run(translated, &c) && is_ended && machine_differ(interp, translated, &c, true, what, sizeof(what))) {
         fprintf(stderr, "%s\n", what);
         MUST(!"engines agree");
     }
