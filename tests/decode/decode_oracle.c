@@ -51,16 +51,20 @@ static void sweep(struct judge *j, bool is_all, unsigned m, const struct prefixe
             sweep_opcode(j, is_all, m, p, map, opcode, with_capstone);
 }
 
-/* All maps, opcodes, pp, L and W, with and without a register in vvvv. */
+/* All maps, opcodes, pp, L and W, with and without a register in vvvv; and once behind a prefix. */
 static void vex_sweep(struct judge *j, bool is_all)
 {
+    static const uint8_t prefixes[] = {0x66, 0xf3, 0xf2, 0xf0};
+
     for (unsigned m = 0; m < 3; m++)
         for (unsigned k = 0; k < 3 * 256 * 32; k++)
             for (unsigned modrm = is_all ? 0 : k % 3; modrm < 256; modrm += is_all ? 1 : 3) {
-                uint8_t bytes[15] = {0xc4, (uint8_t)(0xe1 + k % 3), (uint8_t)((k >> 8 & 7) | (k >> 4 & 0x80) | (k & 0x1000 ? 0x28 : 0x78)), (uint8_t)k,
+                uint8_t bytes[16] = {prefixes[k & 3], 0xc4, (uint8_t)(0xe1 + k % 3), (uint8_t)((k >> 8 & 7) | (k >> 4 & 0x80) | (k & 0x1000 ? 0x28 : 0x78)), (uint8_t)k,
                                      (uint8_t)modrm, 0x91, 0x92, 0x83, 0xf4, 0xd5, 0xc6};
 
-                judge_bytes(j, m, bytes, is_all);
+                judge_bytes(j, m, bytes + 1, is_all);
+                if (modrm < 3)
+                    judge_bytes(j, m, bytes, true);
             }
 }
 

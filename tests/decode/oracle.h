@@ -44,6 +44,8 @@ struct view {
     bool is_privileged;
 };
 
+/* Maps of VEX-encoded opcodes, to tell them from the others: enum insn_map and this. */
+#define MAP_VEX 4
 /* Where the opcode is, as Ringer sees it. */
 struct opcode_place {
     uint8_t n_prefixes, map, opcode, modrm; /* modrm: the byte behind the opcode, if it has none */

@@ -141,7 +141,7 @@ static void find_opcode(const uint8_t bytes[15], const struct insn *in, struct o
 
     while (n < 11 && is_prefix(bytes[n], in->code_size))
         n++;
-    *at = (struct opcode_place){.n_prefixes = (uint8_t)n, .map = in->map, .opcode = in->opcode};
+    *at = (struct opcode_place){.n_prefixes = (uint8_t)n, .map = (uint8_t)(in->vex ? MAP_VEX + in->map : in->map), .opcode = in->opcode};
     n += in->vex ? in->vex + 1u : in->map == MAP_1B ? 1 : in->map == MAP_0F ? 2 : 3;
     at->modrm = bytes[n];
 }
