@@ -24,6 +24,7 @@
 
 const char *const bt_technique_names[BT_TECHNIQUES] = {
     [BT_TIERS] = "tiers",
+    [BT_FAST] = "fast",
     [BT_DECAY] = "decay",
 };
 
@@ -85,16 +86,21 @@ static bool ctx_is_current(struct bt *bt)
     return c && c->mode == cpu->mode && c->cs_base == (uint32_t)cpu->seg[SEG_CS].base && c->cs_limit == cpu->seg[SEG_CS].limit;
 }
 
-static void ctx_select(struct bt *bt)
+void ctx_enter(struct bt *bt, struct ctx *c)
 {
     struct bt_hot *hot = hot_of(bt->cpu);
 
-    bt->ctx = ctx_current(bt);
+    bt->ctx = c;
     hot->window_base = (uint64_t)(uintptr_t)bt->ctx->w->base;
     hot->code_map = (uint64_t)(uintptr_t)bt->ctx->w->code;
     hot->jump_table = (uint64_t)(uintptr_t)bt->ctx->jump_table;
     set_gs_base(bt, hot->window_base);
     bt_reset_return_stack(bt);
+}
+
+static void ctx_select(struct bt *bt)
+{
+    ctx_enter(bt, ctx_current(bt));
 }
 
 /* --- finding --- */
@@ -283,6 +289,12 @@ static const uint8_t *on_callout(struct bt *bt)
         lockstep_after(bt->lockstep, b, (unsigned)hot_of(cpu)->icount);
         cpu_step(cpu);
         return NULL;
+    }
+    if (bt->missing) {
+        uint64_t frame;
+
+        (void)window_fill(bt->windows, bt->ctx->w, bt->missing, false, &frame);
+        bt->missing = 0;
     }
     indirect = cpu->stats.indirect_accesses;
     cpu_step(cpu);
@@ -499,6 +511,10 @@ static void run_block(struct bt *bt)
             bt->stats.polls++;
             rearm_poll(cpu);
             break;
+        case EXIT_DONE:
+            continue;
+        case EXIT_REASONS:
+            break;
         case EXIT_LOOKUP:
             if (!bt->lockstep && (b = lookup_or_step(bt, (uint32_t)cpu->rip)) != NULL)
                 pc = bt->codemem.exec + b->direct;
@@ -635,6 +651,7 @@ struct bt *bt_create(struct cpu *cpu, const struct bt_options *opt, const char *
     bt->e = (struct emit){.p = bt->codemem.write, .write_base = bt->codemem.write, .exec_base = bt->codemem.exec,
                           .end = bt->codemem.write + bt->codemem.size};
     hot_of(cpu)->mxcsr_default = 0x1f80;
+    hot_of(cpu)->bt = bt;
     stubs_generate(bt);
     if (opt->is_checked)
         check_generate(bt);
@@ -720,6 +737,7 @@ unsigned bt_counters(const struct bt *bt, struct bt_counter *out, unsigned max)
         {"blocks killed", s->dead_blocks},
         {"sites retranslated as call-outs", s->retranslated_sites},
         {"sites translated in full again", s->sites_released},
+        {"call-outs done in place", s->fast},
         {"runs of cold code", s->cold_runs},
         {"instructions in them", s->cold_insns},
         {"pages of code given up", s->frames_given_up},

@@ -56,7 +56,7 @@ void block_dump(const struct bt *bt, const struct block *b, FILE *f)
         if (p[0] == 0xe8) {
             const uint8_t *target = p + 5 + (int32_t)load_le(p + 1, 4);
             unsigned data = target == bt->stub_chain     ? sizeof(struct chain_site)
-                            : target == bt->stub_callout ? sizeof(struct callout_site)
+                            : target == bt->stub_callout || target == bt->stub_fast ? sizeof(struct callout_site)
                                                          : 0;
 
             if (data) {

@@ -32,12 +32,15 @@ enum exit_reason {
     EXIT_CALLOUT, /* hot.resume -> struct callout_site: interpret one instruction */
     EXIT_GATE,    /* an FP instruction that CR0 or CR4 forbid: hot.resume is in its code */
     EXIT_FAULT,   /* signal: state saved by the handler; interpret the instruction at cpu->rip */
-    EXIT_POLL     /* something waits for us */
+    EXIT_POLL,    /* something waits for us */
+    EXIT_DONE,    /* an instruction was executed that leads elsewhere: see where */
+    EXIT_REASONS
 };
 
 /* The part of struct cpu reserved for generated code (cpu->bt_words). */
 struct bt_hot {
     uint64_t host_rsp, ret_rsp, ret_top;
+    struct bt *bt;
     uint64_t window_base;
     uint64_t code_map;   /* window->code */
     uint64_t jump_table;
@@ -76,6 +79,7 @@ struct callout_site {
     uint8_t may_resume;
     uint16_t cause; /* of bt->causes */
     uint32_t site;  /* of bt->sites, or SITE_NONE */
+    uint8_t fast, arg; /* enum fast_kind, and what it needs to know */
 } __attribute__((packed));
 
 /* Call-outs counted by instruction; is_site: one that faulted and was translated anew, else one that is never translated. */
@@ -123,7 +127,7 @@ struct bt_stats {
     uint64_t sig_fill, sig_guest_fault, sig_device, sig_code_write, sig_poll, sig_fpe, sig_stack, sig_other;
     uint64_t dead_blocks, cache_flushes, retranslated_sites, frames_given_up, ctxs, interp_shadow, enters, two_page;
     uint64_t lockstep_blocks, lockstep_insns;
-    uint64_t cold_runs, cold_insns, sites_released;
+    uint64_t cold_runs, cold_insns, sites_released, fast;
 };
 
 #define SITE_HASH_BITS 16
@@ -149,7 +153,7 @@ struct bt {
 
     /* stubs, executable addresses */
     int (*enter)(struct cpu *cpu, const void *host_pc);
-    const uint8_t *stub_exit, *stub_signal, *stub_miss, *stub_lookup, *stub_chain, *stub_callout, *stub_indirect,
+    const uint8_t *stub_exit, *stub_signal, *stub_miss, *stub_lookup, *stub_chain, *stub_callout, *stub_fast, *stub_indirect,
         *stub_indirect_end, *stub_underflow, *gate_ok, *gate_load, *gate_load_avx, *gate_load_upper, *gate_block;
     const uint8_t *check_failure; /* where the stub of bt/check.c traps; NULL: not checking */
 
@@ -179,6 +183,7 @@ struct bt {
     uint64_t fault_code, fault_frame;
     enum window_fault fault_kind;
     bool is_fp_fault; /* the last exit was by SIGFPE */
+    uint32_t missing;       /* linear address, | 1, that fast_callout() did not find mapped; 0: none */
     bool is_running;        /* translated code is on the CPU: faults are the guest's */
     struct fault_client fault_client;
     struct lockstep *lockstep;
@@ -199,6 +204,8 @@ void tcache_flush(struct bt *bt);
 void tcache_invalidate(struct bt *bt, uint64_t off, uint64_t len); /* guest memory bytes changed */
 void tcache_add_recover(struct bt *bt, struct block *b, uint32_t guest_rip, unsigned rest, unsigned fix);
 struct ctx *ctx_current(struct bt *bt);
+struct ctx *ctx_find(struct bt *bt, const struct window *w, uint32_t mode, uint32_t cs_base, uint32_t cs_limit); /* NULL: none yet */
+void ctx_enter(struct bt *bt, struct ctx *c); /* make it the current one */
 void ctx_code_gone(void *bt, struct window *w, uint32_t page);
 void ctx_drop_all(struct bt *bt);
 void bt_reset_return_stack(struct bt *bt);

@@ -1,6 +1,6 @@
 /* Entry to and exit from translated code: generated once, at the start of the code cache, so that they know the offsets of
  * struct cpu without an assembler's help and are within reach of every block's rel32. */
-#include "bt/priv.h"
+#include "bt/fast.h"
 
 #include <stddef.h>
 #include "cpu/hostfp.h"
@@ -40,15 +40,9 @@ static int host_of_guest(unsigned g)
     return g == REG_SP ? R_SP : (int)g;
 }
 
-/* int enter(struct cpu *rdi, const void *rsi): R8 = guest EIP, so that a block's indirect entry can verify it. */
-static void gen_enter(struct bt *bt, struct emit *e)
+/* Guest state to where it is while translated code runs, and jump to R11. */
+static void gen_load(struct emit *e)
 {
-    bt->enter = (int (*)(struct cpu *, const void *))(uintptr_t)emit_here(e);
-    for (unsigned i = 0; i < 6; i++)
-        push(e, callee_saved[i]);
-    emit_mov_rr64(e, R_CPU, H_RDI);
-    emit_mov_rr64(e, H_R11, H_RSI);
-    emit_store(e, HOT(host_rsp), H_RSP, 8);
     emit_load(e, H_RSP, HOT(ret_rsp), 8);
     emit_load(e, R_WINDOW, HOT(window_base), 8);
     emit_load(e, R_COUNT, HOT(icount), 8);
@@ -78,6 +72,34 @@ static void move_upper_halves(struct emit *e, bool is_load)
     }
 }
 
+/* And back.  R8 and R10 are kept. */
+static void gen_save(struct emit *e)
+{
+    for (unsigned g = 0; g < 8; g++)
+        emit_store(e, CPU_GPR(g), host_of_guest(g), 8);
+    emit_u8(e, 0x9c); /* pushfq */
+    pop(e, H_R11);
+    emit_store(e, HOT(ret_rsp), H_RSP, 8);
+    and_ri32(e, H_R11, EFLAGS_NATIVE);
+    emit_load(e, H_R9, CPU_FIELD(eflags), 4);
+    and_ri32(e, H_R9, ~EFLAGS_NATIVE);
+    or_rr32(e, H_R11, H_R9);
+    emit_store(e, CPU_FIELD(eflags), H_R11, 4);
+    emit_store(e, HOT(icount), R_COUNT, 8);
+}
+
+/* int enter(struct cpu *rdi, const void *rsi): R8 = guest EIP, so that a block's indirect entry can verify it. */
+static void gen_enter(struct bt *bt, struct emit *e)
+{
+    bt->enter = (int (*)(struct cpu *, const void *))(uintptr_t)emit_here(e);
+    for (unsigned i = 0; i < 6; i++)
+        push(e, callee_saved[i]);
+    emit_mov_rr64(e, R_CPU, H_RDI);
+    emit_mov_rr64(e, H_R11, H_RSI);
+    emit_store(e, HOT(host_rsp), H_RSP, 8);
+    gen_load(e);
+}
+
 /* Common exit: R10 = reason.  From a signal the registers are saved already (stub_signal). */
 static void gen_exit(struct bt *bt, struct emit *e)
 {
@@ -85,17 +107,7 @@ static void gen_exit(struct bt *bt, struct emit *e)
     uint8_t *skip, *skip_upper;
 
     bt->stub_exit = emit_here(e);
-    for (unsigned g = 0; g < 8; g++)
-        emit_store(e, CPU_GPR(g), host_of_guest(g), 8);
-    emit_u8(e, 0x9c); /* pushfq */
-    pop(e, H_R8);
-    emit_store(e, HOT(ret_rsp), H_RSP, 8);
-    and_ri32(e, H_R8, EFLAGS_NATIVE);
-    emit_load(e, H_R9, CPU_FIELD(eflags), 4);
-    and_ri32(e, H_R9, ~EFLAGS_NATIVE);
-    or_rr32(e, H_R8, H_R9);
-    emit_store(e, CPU_FIELD(eflags), H_R8, 4);
-    emit_store(e, HOT(icount), R_COUNT, 8);
+    gen_save(e);
     bt->stub_signal = emit_here(e);
     emit_u8(e, 0xfc); /* cld */
     emit_load(e, H_RCX, HOT(fp_loaded), 4);
@@ -150,6 +162,37 @@ static const uint8_t *gen_site(struct bt *bt, struct emit *e, enum exit_reason r
     return p;
 }
 
+/* Entered by call like gen_site(): lets fast_callout() execute the instruction, and goes on where it says without having touched the
+ * FP state; or leaves with the reason it gives. */
+static void gen_fast(struct bt *bt, struct emit *e)
+{
+    const uint64_t target = (uint64_t)(uintptr_t)fast_callout;
+    uint8_t *leave;
+
+    bt->stub_fast = emit_here(e);
+    pop(e, H_R8);
+    emit_store(e, HOT(resume), H_R8, 8);
+    gen_save(e);
+    emit_u8(e, 0xfc);                                               /* cld                          */
+    emit_load(e, H_RSP, HOT(host_rsp), 8);
+    emit_lea64(e, H_RSP, HMEM(H_RSP, -8));                          /* aligned for C                */
+    emit_load(e, H_RDI, HOT(bt), 8);
+    emit_mov_rr64(e, H_RSI, H_R8);
+    emit_u8(e, 0x48);                                               /* mov rax, fast_callout        */
+    emit_u8(e, 0xb8);
+    emit_bytes(e, &target, sizeof(target));
+    emit_u8(e, 0xff);                                               /* call rax                     */
+    emit_u8(e, 0xd0);
+    struct hinsn cmp = {.rex_w = true, .op = {0x83}, .n_op = 1, .has_modrm = true, .reg = 7, .rm = H_RAX, .imm = EXIT_REASONS, .imm_len = 1};
+    emit_insn(e, &cmp);                                             /* cmp rax, EXIT_REASONS        */
+    leave = emit_near(e, 2);                                        /* jb  leave                    */
+    emit_mov_rr64(e, H_R11, H_RAX);
+    gen_load(e);
+    emit_patch32(e, leave);
+    emit_mov_rr32(e, H_R10, H_RAX);
+    emit_jmp(e, bt->stub_signal);
+}
+
 static void gen_gates(struct bt *bt, struct emit *e)
 {
     bt->gate_ok = emit_here(e);
@@ -193,6 +236,7 @@ void stubs_generate(struct bt *bt)
     emit_jmp(e, bt->stub_lookup);
     bt->stub_chain = gen_site(bt, e, EXIT_CHAIN);
     bt->stub_callout = gen_site(bt, e, EXIT_CALLOUT);
+    gen_fast(bt, e);
     bt->stub_underflow = emit_here(e); /* the return stack is empty: stay at its top */
     emit_load(e, H_RSP, HOT(ret_top), 8);
     bt->stub_indirect = emit_here(e); /* R8 = guest EIP wanted; polls, since returns that mispredict may form loops */

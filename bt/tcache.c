@@ -303,17 +303,25 @@ void ctx_code_gone(void *opaque, struct window *w, uint32_t page)
     }
 }
 
+struct ctx *ctx_find(struct bt *bt, const struct window *w, uint32_t mode, uint32_t cs_base, uint32_t cs_limit)
+{
+    struct ctx *c = bt->ctx_hash[ctx_hash_of(w, mode, cs_base, cs_limit)];
+
+    while (c && (c->w != w || c->mode != mode || c->cs_base != cs_base || c->cs_limit != cs_limit))
+        c = c->hash_next;
+    return c;
+}
+
 struct ctx *ctx_current(struct bt *bt)
 {
     const struct cpu *cpu = bt->cpu;
     struct window *w = window_current(bt->windows, cpu->cpl == 3);
     uint32_t cs_base = (uint32_t)cpu->seg[SEG_CS].base, cs_limit = cpu->seg[SEG_CS].limit;
     struct ctx **head = &bt->ctx_hash[ctx_hash_of(w, cpu->mode, cs_base, cs_limit)];
-    struct ctx *c;
+    struct ctx *c = ctx_find(bt, w, cpu->mode, cs_base, cs_limit);
 
-    for (c = *head; c; c = c->hash_next)
-        if (c->w == w && c->mode == cpu->mode && c->cs_base == cs_base && c->cs_limit == cs_limit)
-            return c;
+    if (c)
+        return c;
     if (bt->n_ctx >= 1024)
         ctx_drop_all(bt);
     c = calloc(1, sizeof(*c));

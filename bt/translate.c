@@ -2,6 +2,8 @@
  * call out, as its class in the opcode table says.  docs/translator.md follows one block through this file. */
 #include "bt/xlat.h"
 
+#include "bt/fast.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include "cpu/cpuid.h"
@@ -36,9 +38,9 @@ void xlat_callout(struct xlat *x, const struct insn *in, bool may_resume)
     struct callout_site site = {.guest_rip = x->rips[x->i], .insn_len = in->len, .may_resume = may_resume,
                                 .cause = cause_of(x->bt, in->desc, index != SITE_NONE), .site = index};
 
-    emit_call(x->e, x->bt->stub_callout);
+    emit_call(x->e, fast_fits(x->bt, in, x->mode, &site.fast, &site.arg) ? x->bt->stub_fast : x->bt->stub_callout);
     emit_bytes(x->e, &site, sizeof(site));
-    x->gated = GATE_NONE; /* C code ran: the FP state was saved */
+    x->gated = GATE_NONE; /* C code may have run: the FP state was saved */
     if (in->desc->sens)
         x->bt->cpu->stats.sens_sites[in->desc->sens]++;
 }

@@ -230,6 +230,9 @@ static void window_reset(struct windows *ws, struct window *w)
     ws->maps -= w->maps;
     w->maps = 0;
     w->is_used = false;
+    if (w->peer)
+        w->peer->peer = NULL;
+    w->peer = NULL;
     ws->stats.resets++;
 }
 
@@ -436,6 +439,34 @@ static struct window *window_alloc(struct windows *ws)
     return w;
 }
 
+static bool is_same_space(const struct window_key *a, const struct window_key *b)
+{
+    return a->cr3 == b->cr3 && a->flags == b->flags && a->is_user != b->is_user && !memcmp(a->pdpte, b->pdpte, sizeof(a->pdpte));
+}
+
+/* Pair a new window with the other half of its address space. */
+static void find_peer(struct windows *ws, struct window *w)
+{
+    for (unsigned i = 0; i < ws->n_win; i++) {
+        struct window *other = ws->win[i];
+
+        if (other->is_used && is_same_space(&other->key, &w->key)) {
+            w->peer = other;
+            other->peer = w;
+        }
+    }
+}
+
+struct window *windows_peer(const struct windows *ws, const struct window *w)
+{
+    struct window *peer = w->peer;
+
+    if (!peer || !peer->is_used || peer->synced_epoch != ws->epoch)
+        return NULL;
+    peer->last_use = w->last_use;
+    return peer;
+}
+
 struct window *window_current(struct windows *ws, bool is_user)
 {
     struct window_key k = current_key(ws->cpu, is_user);
@@ -452,6 +483,7 @@ struct window *window_current(struct windows *ws, bool is_user)
         w->key = k;
         w->is_used = true;
         w->synced_epoch = ws->epoch;
+        find_peer(ws, w);
     }
     w->last_use = ++ws->clock;
     while (ws->maps > MAX_MAPS) {

@@ -42,6 +42,7 @@ struct window {
     uint32_t *page;     /* per linear page: 0, or (frame + 1) << 1 | writable */
     uint32_t *noted;    /* per linear page: frame + 1 if the reverse map has a node for it there */
     uint64_t last_use, synced_epoch, maps;
+    struct window *peer; /* same key but for is_user, or NULL */
     struct ptable *leaf[2048], *dir[4];
     uint16_t leaf_list[2048];
     unsigned n_leaf;
@@ -60,6 +61,8 @@ const struct window_stats *windows_stats(const struct windows *ws);
 
 /* The window for the CPU's present paging state and privilege (user: CPL 3), synchronised with the guest's tables. */
 struct window *window_current(struct windows *ws, bool is_user);
+/* The window of the same address space for the other privilege, if it is there and synchronised; else NULL. */
+struct window *windows_peer(const struct windows *ws, const struct window *w);
 void windows_new_epoch(struct windows *ws);           /* CR3 load or other non-selective flush */
 void windows_flush_page(struct windows *ws, gla_t gla); /* INVLPG, for the present CR3 */
 void windows_flush_all(struct windows *ws);           /* the memory space changed */

@@ -1,0 +1,273 @@
+/* Sensitive instructions that systems execute all the time, without the way back to the dispatcher: segment loads, SYSENTER,
+ * SYSEXIT, IRET, RDTSC.  The stub has saved the guest's integer state, but the guest's FP state may still be in the host's
+ * registers, so nothing here may touch those: this file is compiled for general registers only and calls nothing that is not.
+ *
+ * Each function does the plain case and declines everything else before it has changed anything; then the interpreter takes the
+ * instruction.  SDM 2, the instructions' "Operation". */
+#include "bt/fast.h"
+
+#include "cpu/insn.h"
+#include "cpu/ops.h"
+#include "cpu/protect.h"
+
+/* --- reading guest memory: what the window maps, or not at all --- */
+
+static const uint8_t *peek(struct bt *bt, uint32_t gla, unsigned len)
+{
+    const struct window *w = bt->ctx->w;
+
+    if ((gla & GUEST_PAGE_MASK) > GUEST_PAGE_SIZE - len)
+        return NULL;
+    if (!w->page[gla >> GUEST_PAGE_SHIFT]) {
+        bt->missing = gla | 1; /* the interpreter will read it now; map it for the next time */
+        return NULL;
+    }
+    return w->base + gla;
+}
+
+static bool read_descriptor(struct bt *bt, uint16_t sel, struct segment *s)
+{
+    const uint8_t *p;
+    gla_t gla = 0;
+
+    if (bt->ctx->w->key.is_user || !descriptor_address(bt->cpu, sel, &gla) || !(p = peek(bt, (uint32_t)gla, 8)))
+        return false;
+    segment_unpack(s, sel, load_le(p, 8));
+    return (s->attr & (SEG_ATTR_P | SEG_ATTR_S | SEG_ATTR_ACCESSED)) == (SEG_ATTR_P | SEG_ATTR_S | SEG_ATTR_ACCESSED);
+}
+
+/* --- going on --- */
+
+static const uint8_t *resume(const struct callout_site *site)
+{
+    return (const uint8_t *)(site + 1);
+}
+
+/* Instructions of the block that were counted, but will not be executed in it. */
+static void uncount_rest(struct bt *bt, const struct callout_site *site)
+{
+    const uint8_t *pc = (const uint8_t *)site;
+
+    if (bt->opt.want_counts)
+        hot_of(bt->cpu)->icount -= tcache_recover(bt, tcache_by_host(bt, pc), pc)->rest;
+}
+
+/* Go to EIP, where mode and privilege may be others by now. */
+static const uint8_t *go_to(struct bt *bt, uint32_t rip)
+{
+    struct cpu *cpu = bt->cpu;
+    const struct ctx *old = bt->ctx;
+    uint32_t cs_base = (uint32_t)cpu->seg[SEG_CS].base, cs_limit = cpu->seg[SEG_CS].limit;
+    struct window *w = old->w;
+    struct ctx *c;
+
+    cpu->rip = rip;
+    if (cpu->is_mode_stale)
+        cpu_update_mode(cpu);
+    if (atomic_load_explicit(&cpu->exit_request, memory_order_relaxed) || cpu_has_work(cpu) || (cpu->mode & (MODE_TF | MODE_DEBUG)) ||
+        ((cpu->eflags & EFLAGS_AC) && (cpu->paging.cr0 & CR0_AM)))
+        return FAST_DONE;
+    if ((cpu->paging.cr0 & CR0_PG) && w->key.is_user != (cpu->cpl == 3))
+        w = windows_peer(bt->windows, w);
+    c = w ? ctx_find(bt, w, cpu->mode, cs_base, cs_limit) : NULL;
+    if (!c || rip > cs_limit)
+        return FAST_DONE;
+    if (c != old)
+        ctx_enter(bt, c);
+    return c->jump_table[rip & 0xffff];
+}
+
+/* --- the instructions --- */
+
+static const uint8_t *load_segment(struct bt *bt, const struct callout_site *site, unsigned seg, uint16_t sel, unsigned pop_bytes)
+{
+    struct cpu *cpu = bt->cpu;
+    uint32_t mode = cpu->mode;
+    struct segment s;
+
+    if (selector_is_null(sel)) {
+        segment_set_null(&s, sel);
+    } else {
+        if (!read_descriptor(bt, sel, &s) || (segment_is_code(&s) && !(s.attr & SEG_ATTR_RW)))
+            return FAST_DECLINED;
+        if (!segment_is_conforming(&s) && ((sel & 3u) > segment_dpl(&s) || cpu->cpl > segment_dpl(&s)))
+            return FAST_DECLINED;
+    }
+    cpu->seg[seg] = s;
+    cpu->gpr[REG_SP] = (uint32_t)(cpu->gpr[REG_SP] + pop_bytes);
+    cpu_update_mode(cpu);
+    if (cpu->mode == mode)
+        return resume(site);
+    uncount_rest(bt, site);
+    return go_to(bt, site->guest_rip + site->insn_len);
+}
+
+static const uint8_t *pop_segment(struct bt *bt, const struct callout_site *site)
+{
+    const uint8_t *top = peek(bt, (uint32_t)bt->cpu->gpr[REG_SP], 4);
+
+    return top ? load_segment(bt, site, site->arg, (uint16_t)load_le(top, 2), 4) : FAST_DECLINED;
+}
+
+static const uint8_t *rdtsc(struct bt *bt, const struct callout_site *site)
+{
+    struct cpu *cpu = bt->cpu;
+    uint64_t tsc;
+
+    if ((cpu->paging.cr4 & CR4_TSD) && cpu->cpl)
+        return FAST_DECLINED;
+    tsc = cpu_tsc(cpu);
+    cpu->gpr[REG_AX] = (uint32_t)tsc;
+    cpu->gpr[REG_DX] = tsc >> 32;
+    return resume(site);
+}
+
+/* CS and SS as SYSENTER and SYSEXIT make them, without looking at a descriptor. */
+static void load_flat(struct cpu *cpu, unsigned cs, unsigned ss, unsigned cpl)
+{
+    const uint16_t common = (uint16_t)(SEG_ATTR_P | SEG_ATTR_S | SEG_ATTR_RW | SEG_ATTR_ACCESSED | SEG_ATTR_DB | SEG_ATTR_G |
+                                       cpl << SEG_ATTR_DPL_SHIFT);
+
+    cpu->seg[SEG_CS] = (struct segment){.limit = 0xffffffff, .sel = (uint16_t)cs, .attr = common | SEG_ATTR_CODE};
+    cpu->seg[SEG_SS] = (struct segment){.limit = 0xffffffff, .sel = (uint16_t)ss, .attr = common};
+    cpu->cpl = (uint8_t)cpl;
+    cpu->is_mode_stale = true;
+}
+
+static const uint8_t *sysenter(struct bt *bt)
+{
+    struct cpu *cpu = bt->cpu;
+    unsigned cs = cpu->sysenter_cs & 0xfffc;
+
+    if (!cs)
+        return FAST_DECLINED;
+    cpu->eflags &= ~(EFLAGS_IF | EFLAGS_RF);
+    load_flat(cpu, cs, cs + 8, 0);
+    cpu->gpr[REG_SP] = (uint32_t)cpu->sysenter_esp;
+    return go_to(bt, (uint32_t)cpu->sysenter_eip);
+}
+
+static const uint8_t *sysexit_(struct bt *bt)
+{
+    struct cpu *cpu = bt->cpu;
+    unsigned cs = cpu->sysenter_cs & 0xfffc;
+
+    if (!cs || cpu->cpl)
+        return FAST_DECLINED;
+    load_flat(cpu, (cs + 16) | 3, (cs + 24) | 3, 3);
+    cpu->gpr[REG_SP] = (uint32_t)cpu->gpr[REG_CX];
+    return go_to(bt, (uint32_t)cpu->gpr[REG_DX]);
+}
+
+/* Would a return to ring cpl make a data segment null? */
+static bool drops_segments(const struct cpu *cpu, unsigned cpl)
+{
+    static const uint8_t data[] = {SEG_ES, SEG_DS, SEG_FS, SEG_GS};
+
+    for (unsigned i = 0; i < ARRAY_SIZE(data); i++) {
+        const struct segment *s = &cpu->seg[data[i]];
+
+        if (!s->is_null && !segment_is_conforming(s) && segment_dpl(s) < cpl)
+            return true;
+    }
+    return false;
+}
+
+/* IRETD in ring 0, within it or outward, to 32-bit code and stack, changing no system flag but IF. */
+static const uint8_t *iret(struct bt *bt)
+{
+    const uint32_t may_change = EFLAGS_NATIVE | EFLAGS_IF | EFLAGS_1;
+    struct cpu *cpu = bt->cpu;
+    uint32_t esp = (uint32_t)cpu->gpr[REG_SP], eip, flags;
+    const uint8_t *frame = peek(bt, esp, 12);
+    struct segment cs, ss;
+    unsigned cpl;
+
+    if (!frame || cpu->cpl || cpu->is_nmi_blocked || (cpu->eflags & EFLAGS_NT))
+        return FAST_DECLINED;
+    eip = (uint32_t)load_le(frame, 4);
+    flags = (uint32_t)load_le(frame + 8, 4);
+    if (((flags ^ cpu->eflags) & cpu->eflags_mask & ~may_change) || !read_descriptor(bt, (uint16_t)load_le(frame + 4, 2), &cs))
+        return FAST_DECLINED;
+    cpl = cs.sel & 3;
+    if (!segment_is_code(&cs) || segment_is_conforming(&cs) || segment_dpl(&cs) != cpl || !(cs.attr & SEG_ATTR_DB) || eip > cs.limit)
+        return FAST_DECLINED;
+    if (cpl == 0) {
+        esp += 12;
+    } else {
+        frame = peek(bt, esp, 20);
+        if (!frame || !read_descriptor(bt, (uint16_t)load_le(frame + 16, 2), &ss) || selector_is_null(ss.sel) || (ss.sel & 3u) != cpl ||
+            !segment_is_writable_data(&ss) || segment_dpl(&ss) != cpl || !(ss.attr & SEG_ATTR_DB) || drops_segments(cpu, cpl))
+            return FAST_DECLINED;
+        esp = (uint32_t)load_le(frame + 12, 4);
+        cpu->seg[SEG_SS] = ss;
+    }
+    cpu->seg[SEG_CS] = cs;
+    cpu->cpl = (uint8_t)cpl;
+    cpu->gpr[REG_SP] = esp;
+    cpu->eflags = (cpu->eflags & ~may_change) | (flags & may_change) | EFLAGS_1;
+    cpu->is_mode_stale = true;
+    return go_to(bt, eip);
+}
+
+const uint8_t *fast_callout(struct bt *bt, const struct callout_site *site)
+{
+    const uint8_t *to = FAST_DECLINED;
+    struct cpu *cpu = bt->cpu;
+
+    switch (site->fast) {
+    case FAST_MOV_SREG:
+        to = load_segment(bt, site, site->arg & 7, (uint16_t)cpu->gpr[site->arg >> 3], 0);
+        break;
+    case FAST_POP_SREG:
+        to = pop_segment(bt, site);
+        break;
+    case FAST_RDTSC:
+        to = rdtsc(bt, site);
+        break;
+    case FAST_SYSENTER:
+        to = sysenter(bt);
+        break;
+    case FAST_SYSEXIT:
+        to = sysexit_(bt);
+        break;
+    case FAST_IRET:
+        to = iret(bt);
+        break;
+    }
+    if (to != FAST_DECLINED) {
+        cpu->stats.insns_interp++;
+        cpu->stats.sens_executed[bt->causes[site->cause].desc->sens]++;
+        bt->stats.fast++;
+    }
+    return to;
+}
+
+/* --- which instructions --- */
+
+bool fast_fits(const struct bt *bt, const struct insn *in, uint32_t mode, uint8_t *kind, uint8_t *arg)
+{
+    const uint32_t need = MODE_PE | MODE_CS32;
+
+    *kind = FAST_NONE;
+    *arg = 0;
+    if (bt->lockstep || (bt->opt.without >> BT_FAST & 1) || (mode & (need | MODE_VM)) != need)
+        return false;
+    if (insn_is(in, op_mov_to_sreg) && !in->is_mem && in->reg < SEG_COUNT && in->reg != SEG_CS && in->reg != SEG_SS) {
+        *kind = FAST_MOV_SREG;
+        *arg = (uint8_t)(in->reg | in->rm << 3);
+    } else if (insn_is(in, op_pop_sreg) && in->opsize == 4 && (mode & MODE_SS32) && !(mode >> (MODE_SEG_SHIFT + 2 * SEG_SS) & 3)) {
+        *arg = in->opcode >> 3 & 7;
+        if (*arg < SEG_COUNT && *arg != SEG_SS && *arg != SEG_CS)
+            *kind = FAST_POP_SREG;
+    } else if (insn_is(in, op_rdtsc)) {
+        *kind = FAST_RDTSC;
+    } else if (insn_is(in, op_sysenter)) {
+        *kind = FAST_SYSENTER;
+    } else if (insn_is(in, op_sysexit)) {
+        *kind = FAST_SYSEXIT;
+    } else if (insn_is(in, op_iret) && in->opsize == 4 && (mode & MODE_SS32) && !(mode >> (MODE_SEG_SHIFT + 2 * SEG_SS) & 3)) {
+        *kind = FAST_IRET;
+    }
+    return *kind != FAST_NONE;
+}
