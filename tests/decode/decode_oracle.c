@@ -55,7 +55,7 @@ static void sweep(struct judge *j, bool is_all, unsigned m, const struct prefixe
 static void short_sweep(struct judge *j)
 {
     static const struct prefixes sets[] = {
-        {0}, {1, {0x66}}, {1, {0xf3}}, {1, {0xf2}}, {1, {0xf0}}, {1, {0x67}}, {2, {0x66, 0x67}}, /* with Capstone */
+        {0}, {1, {0x66}}, {1, {0xf3}}, {1, {0xf2}}, {1, {0xf0}}, {1, {0x67}}, {2, {0x66, 0x67}}, {2, {0xf3, 0x65}}, /* with Capstone */
         {2, {0x66, 0xf3}}, {2, {0xf2, 0x66}}, {2, {0xf2, 0xf3}}, {2, {0xf0, 0x66}}, {2, {0xf3, 0xf0}},
         {1, {0x2e}}, {2, {0x36, 0x67}}, {1, {0x64}}, {2, {0x26, 0x3e}}, {2, {0x65, 0x66}},
     };
@@ -63,7 +63,7 @@ static void short_sweep(struct judge *j)
 
     for (unsigned m = 0; m < 3; m++)
         for (unsigned n = 0; n < ARRAY_SIZE(sets); n++)
-            sweep(j, false, m, &sets[n], n < 7);
+            sweep(j, false, m, &sets[n], n < 8);
     for (unsigned n = 0; n < ARRAY_SIZE(rex_sets); n++)
         sweep(j, false, 2, &rex_sets[n], n < 2);
 }
