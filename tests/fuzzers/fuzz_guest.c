@@ -89,8 +89,9 @@ static void make_case(struct fuzz_case *c, struct input in)
         if (!pieces++)
             gpa = CODE_AT;
         len = len < in.left ? len : in.left;
-        len = gpa >= MEMORY_BYTES ? 0 : len < MEMORY_BYTES - gpa ? len : MEMORY_BYTES - gpa;
-        memcpy(c->image + gpa, in.data, len);
+        if (len > MEMORY_BYTES - gpa % MEMORY_BYTES)
+            len = MEMORY_BYTES - gpa % MEMORY_BYTES;
+        memcpy(c->image + gpa % MEMORY_BYTES, in.data, len);
         in.data += len;
         in.left -= len;
     }
