@@ -132,11 +132,11 @@ static void find_opcode(const uint8_t bytes[15], const struct insn *in, struct o
 {
     unsigned n = 0;
 
-    while (n < 11 && is_prefix(bytes[n], in->code_size))
+    while (n < 15 && is_prefix(bytes[n], in->code_size))
         n++;
     *at = (struct opcode_place){.n_prefixes = (uint8_t)n, .map = in->map, .opcode = in->opcode};
     n += in->map == MAP_1B ? 1 : in->map == MAP_0F ? 2 : 3;
-    at->modrm = bytes[n];
+    at->modrm = n < 15 ? bytes[n] : 0;
 }
 
 void ringer_view(const uint8_t bytes[15], unsigned code_size, struct view *v, struct opcode_place *at)

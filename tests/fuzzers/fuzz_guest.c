@@ -42,10 +42,11 @@ static void *watch(void *opaque)
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
+    struct bt_options bt = {.cache_bytes = MIB(8), .without = 1u << BT_TIERS};
     pthread_t thread;
 
     interp = machine_create(false, NULL);
-    translated = machine_create(true, NULL);
+    translated = machine_create(true, &bt);
     MUST(pthread_create(&thread, NULL, watch, NULL) == 0);
     return 0;
 }
