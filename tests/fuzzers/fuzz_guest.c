@@ -11,7 +11,7 @@
 #include "tests/fuzzers/target.h"
 
 #define INSNS    2000
-#define KICK_NS  20000000ull    /* translated code has no count: it is asked to stop */
+#define KICK_NS  4000000ull     /* translated code has no count: it is asked to stop */
 #define GIVE_UP  10000000000ull /* and must */
 
 static struct fuzz_machine *interp, *translated;
@@ -35,7 +35,7 @@ static void *watch(void *opaque)
         if (cpu && now > since && now - since > KICK_NS)
             cpu_kick(cpu);
         MUST(!cpu || now <= since || now - since < GIVE_UP);
-        usleep(2000);
+        usleep(1000);
     }
     return NULL;
 }
