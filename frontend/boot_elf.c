@@ -303,7 +303,7 @@ static uint32_t info_add(struct multiboot *m, const void *data, size_t len)
 
 static void info_write(struct multiboot *m, uint32_t address, uint32_t value)
 {
-    store_le(m->info + address - BOOTROM_INFO_BASE, 4, value);
+    store_le(m->info + (address - BOOTROM_INFO_BASE), 4, value);
 }
 
 static bool info_add_modules(struct multiboot *m)

@@ -61,6 +61,7 @@ void start_mode(struct fuzz_case *c, unsigned mode)
 {
     static const enum fuzz_mode fuzz_modes[ROW_MODES] = {FUZZ_REAL, FUZZ_PROT16, FUZZ_FLAT, FUZZ_V86};
 
+    memset(c->is_touched, 1, sizeof(c->is_touched)); /* machine_load() must look at every page */
     c->mode = fuzz_modes[mode];
     c->code_size = mode == ROW_PROT32 ? 4 : 2;
     c->cpl = mode == ROW_V86 ? 3 : 0;

@@ -1,5 +1,5 @@
 /* The decoder against Zydis and Capstone over the opcode spaces: one byte, 0F, 0F 38 and 0F 3A, with every ModRM byte, behind
- * prefixes, in 16-, 32- and 64-bit code; and those of VEX.
+ * prefixes, in 16-, 32- and 64-bit code.
  *
  *   decode_oracle [--all] [--list]
  *
@@ -51,28 +51,11 @@ static void sweep(struct judge *j, bool is_all, unsigned m, const struct prefixe
             sweep_opcode(j, is_all, m, p, map, opcode, with_capstone);
 }
 
-/* All maps, opcodes, pp, L and W, with and without a register in vvvv; and once behind a prefix. */
-static void vex_sweep(struct judge *j, bool is_all)
-{
-    static const uint8_t prefixes[] = {0x66, 0xf3, 0xf2, 0xf0};
-
-    for (unsigned m = 0; m < 3; m++)
-        for (unsigned k = 0; k < 3 * 256 * 32; k++)
-            for (unsigned modrm = is_all ? 0 : k % 3; modrm < 256; modrm += is_all ? 1 : 3) {
-                uint8_t bytes[16] = {prefixes[k & 3], 0xc4, (uint8_t)(0xe1 + k % 3), (uint8_t)((k >> 8 & 7) | (k >> 4 & 0x80) | (k & 0x1000 ? 0x28 : 0x78)), (uint8_t)k,
-                                     (uint8_t)modrm, 0x91, 0x92, 0x83, 0xf4, 0xd5, 0xc6};
-
-                judge_bytes(j, m, bytes + 1, is_all);
-                if (modrm < 3)
-                    judge_bytes(j, m, bytes, true);
-            }
-}
-
 /* Each prefix, and the combinations that mean something. */
 static void short_sweep(struct judge *j)
 {
     static const struct prefixes sets[] = {
-        {0}, {1, {0x66}}, {1, {0xf3}}, {1, {0xf2}}, {1, {0xf0}}, {1, {0x67}}, {2, {0x66, 0x67}}, /* with Capstone */
+        {0}, {1, {0x66}}, {1, {0xf3}}, {1, {0xf2}}, {1, {0xf0}}, {1, {0x67}}, {2, {0x66, 0x67}}, {2, {0xf3, 0x65}}, /* with Capstone */
         {2, {0x66, 0xf3}}, {2, {0xf2, 0x66}}, {2, {0xf2, 0xf3}}, {2, {0xf0, 0x66}}, {2, {0xf3, 0xf0}},
         {1, {0x2e}}, {2, {0x36, 0x67}}, {1, {0x64}}, {2, {0x26, 0x3e}}, {2, {0x65, 0x66}},
     };
@@ -80,7 +63,7 @@ static void short_sweep(struct judge *j)
 
     for (unsigned m = 0; m < 3; m++)
         for (unsigned n = 0; n < ARRAY_SIZE(sets); n++)
-            sweep(j, false, m, &sets[n], n < 7);
+            sweep(j, false, m, &sets[n], n < 8);
     for (unsigned n = 0; n < ARRAY_SIZE(rex_sets); n++)
         sweep(j, false, 2, &rex_sets[n], n < 2);
 }
@@ -150,7 +133,6 @@ int main(int argc, char **argv)
         full_sweep(j);
     else
         short_sweep(j);
-    vex_sweep(j, is_all);
     random_sweep(j, is_all ? 20000000 : 500000);
     is_good = judge_report(j, is_listing);
     judge_destroy(j);

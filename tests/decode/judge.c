@@ -16,7 +16,7 @@ static const char *const what_names[] = {"we say #UD", "they say #UD", "length",
 enum who { Z = 1, C = 2 }; /* which oracle */
 enum { M16 = 1, M32 = 2, M64 = 4, ANY = 7 };
 
-enum prefix_bits { P66 = 1, P67 = 2, PF0 = 4, PF2 = 8, PF3 = 16, PSEG = 32, PREX = 64, PMANY = 128 /* both F2 and F3, or two segments */ };
+enum prefix_bits { P66 = 1, P67 = 2, PF0 = 4, PF2 = 8, PF3 = 16, PSEG = 32, PREX = 64, PMANY = 128 /* more than one, of any kind */ };
 
 /* map, opcodes, ModRM bytes (or anything, if the opcode has none), code sizes, prefixes of which one must be there (0: any) */
 struct explanation {
@@ -204,7 +204,7 @@ static void compare(struct judge *h, struct difference d, const struct oracle *o
 
 static unsigned prefix_bits(const uint8_t *bytes, unsigned n)
 {
-    unsigned bits = 0, reps = 0, segments = 0;
+    unsigned bits = 0;
 
     for (unsigned i = 0; i < n; i++)
         switch (bytes[i]) {
@@ -219,21 +219,14 @@ static unsigned prefix_bits(const uint8_t *bytes, unsigned n)
             break;
         case 0xf2:
             bits |= PF2;
-            reps++;
             break;
         case 0xf3:
             bits |= PF3;
-            reps++;
             break;
         default:
-            if ((bytes[i] & 0xf0) == 0x40) {
-                bits |= PREX;
-            } else {
-                bits |= PSEG;
-                segments++;
-            }
+            bits |= (bytes[i] & 0xf0) == 0x40 ? PREX : PSEG;
         }
-    return bits | (reps > 1 || segments > 1 ? PMANY : 0);
+    return bits | (n > 1 ? PMANY : 0);
 }
 
 void judge_bytes(struct judge *h, unsigned m, const uint8_t bytes[15], bool with_capstone)

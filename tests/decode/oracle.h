@@ -14,7 +14,8 @@ enum place {
     PLACE_DR,
     PLACE_ST,
     PLACE_MMX,
-    PLACE_XMM, /* or YMM */
+    PLACE_XMM,
+    PLACE_YMM,
     PLACE_MEM,
     PLACE_IMM,
     PLACE_FAR /* selector << 32 | offset */
@@ -44,8 +45,6 @@ struct view {
     bool is_privileged;
 };
 
-/* Maps of VEX-encoded opcodes, to tell them from the others: enum insn_map and this. */
-#define MAP_VEX 4
 /* Where the opcode is, as Ringer sees it. */
 struct opcode_place {
     uint8_t n_prefixes, map, opcode, modrm; /* modrm: the byte behind the opcode, if it has none */

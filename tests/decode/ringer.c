@@ -74,14 +74,7 @@ static struct operand_view operand_view(const struct insn *in, unsigned n)
     case Udq: case Ups: case Upd: case Uq:
         return plain(PLACE_XMM, in->rm);
     case Wdq: case Wx: case Wps: case Wpd: case Wss: case Wsd: case Wq: case Wd: case Ww: case Wb_:
-    case Mx:
         return rm_or_memory(in, plain(PLACE_XMM, in->rm));
-    case Hx:
-        return plain(PLACE_XMM, in->vvvv);
-    case Lx:
-        return plain(PLACE_XMM, in->imm >> 4);
-    case By:
-        return gpr(in, in->vvvv, size);
     case XMM0_:
         return plain(PLACE_XMM, 0);
         /* clang-format on */
@@ -139,11 +132,11 @@ static void find_opcode(const uint8_t bytes[15], const struct insn *in, struct o
 {
     unsigned n = 0;
 
-    while (n < 11 && is_prefix(bytes[n], in->code_size))
+    while (n < 15 && is_prefix(bytes[n], in->code_size))
         n++;
-    *at = (struct opcode_place){.n_prefixes = (uint8_t)n, .map = (uint8_t)(in->vex ? MAP_VEX + in->map : in->map), .opcode = in->opcode};
-    n += in->vex ? in->vex + 1u : in->map == MAP_1B ? 1 : in->map == MAP_0F ? 2 : 3;
-    at->modrm = bytes[n];
+    *at = (struct opcode_place){.n_prefixes = (uint8_t)n, .map = in->map, .opcode = in->opcode};
+    n += in->map == MAP_1B ? 1 : in->map == MAP_0F ? 2 : 3;
+    at->modrm = n < 15 ? bytes[n] : 0;
 }
 
 void ringer_view(const uint8_t bytes[15], unsigned code_size, struct view *v, struct opcode_place *at)

@@ -11,7 +11,7 @@
 #include "tests/fuzzers/target.h"
 
 #define INSNS    2000
-#define KICK_NS  20000000ull    /* translated code has no count: it is asked to stop */
+#define KICK_NS  4000000ull     /* translated code has no count: it is asked to stop */
 #define GIVE_UP  10000000000ull /* and must */
 
 static struct fuzz_machine *interp, *translated;
@@ -35,17 +35,18 @@ static void *watch(void *opaque)
         if (cpu && now > since && now - since > KICK_NS)
             cpu_kick(cpu);
         MUST(!cpu || now <= since || now - since < GIVE_UP);
-        usleep(2000);
+        usleep(1000);
     }
     return NULL;
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
+    struct bt_options bt = {.cache_bytes = MIB(8), .without = 1u << BT_TIERS};
     pthread_t thread;
 
     interp = machine_create(false, NULL);
-    translated = machine_create(true, NULL);
+    translated = machine_create(true, &bt);
     MUST(pthread_create(&thread, NULL, watch, NULL) == 0);
     return 0;
 }
@@ -89,8 +90,9 @@ static void make_case(struct fuzz_case *c, struct input in)
         if (!pieces++)
             gpa = CODE_AT;
         len = len < in.left ? len : in.left;
-        len = gpa >= MEMORY_BYTES ? 0 : len < MEMORY_BYTES - gpa ? len : MEMORY_BYTES - gpa;
-        memcpy(c->image + gpa, in.data, len);
+        if (len > MEMORY_BYTES - gpa % MEMORY_BYTES)
+            len = MEMORY_BYTES - gpa % MEMORY_BYTES;
+        memcpy(c->image + gpa % MEMORY_BYTES, in.data, len);
         in.data += len;
         in.left -= len;
     }

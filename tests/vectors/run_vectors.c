@@ -429,7 +429,7 @@ static void bench_init(struct bench *b, bool is_bt)
     b->cpu = cpu_create(&board);
     if (b->cpu && is_bt) {
         fault_install();
-        b->bt = bt_create(b->cpu, &(struct bt_options){0}, &why);
+        b->bt = bt_create(b->cpu, &(struct bt_options){.without = 1u << BT_TIERS}, &why);
     }
     if (!b->cpu || (is_bt && !b->bt)) {
         fprintf(stderr, "run_vectors: no engine: %s\n", why);
