@@ -117,6 +117,7 @@ static void without_ne_ferr_is_raised_and_the_processor_waits(void **state)
     assert_true(EXEC(f, "\xd9\xe8"));
     assert_int_equal(f->ferr_level, 1);
     assert_int_equal(f->cpu->next_rip, RIP);
+    assert_true(f->cpu->is_halted); /* no spinning */
     assert_true(EXEC(f, "\xdb\xe2")); /* fnclex */
     assert_int_equal(f->ferr_level, 0);
     assert_true(EXEC(f, "\xd9\xe8"));
