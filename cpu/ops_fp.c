@@ -12,7 +12,6 @@
 #include <string.h>
 
 #define MXCSR_FLAGS 0x003fu
-#define MXCSR_PRECOMPUTATION 0x0007u /* IE, DE, ZE: found before the result is computed */
 #define MXCSR_UE 0x0010u
 #define MXCSR_FTZ 0x8000u
 #define MXCSR_MASKS 0x1f80u
@@ -458,25 +457,24 @@ static void take_top(struct cpu *cpu, const uint8_t *image)
     cpu->fpu[FX_FTW] = image[FX_FTW];
 }
 
-/* What the guest's masks make of the flags of a masked run (SDM 1 11.5).  #XM leaves everything but MXCSR unchanged, and the
- * x87 tags and TOP, which conversions with an MMX operand have reset by then (seen on AMD family 17h and later).
- * Masked underflow is tiny and inexact, unmasked underflow just tiny (SDM 1 4.9.1.5); with FTZ every tiny result sets the
- * flag, so a second run tells. */
+/* SIMD exceptions with some unmasked (SDM 1 11.5).  A masked run finds out whether one comes up: masked underflow is tiny and inexact,
+ * unmasked underflow just tiny (SDM 1 4.9.1.5), and with FTZ every tiny result sets the flag, so a second run tells.  If so
+ * the host raises it for us, and we have exactly its flags: those found before the result is computed, those of the first step
+ * of a dot product, inexactness with an unbounded exponent.  #XM leaves everything but MXCSR unchanged, and the x87 tags and TOP,
+ * which conversions with an MMX operand have reset by then (seen on AMD family 17h and later). */
 static bool run_unmasked(struct cpu *cpu, hostfp_code_t code, struct hostfp_regs *regs, struct buffer *buf)
 {
     uint8_t image[FX_SIZE] __attribute__((aligned(64))), trial[FX_SIZE] __attribute__((aligned(64)));
     uint32_t guest = mxcsr(cpu), unmasked = ~guest >> MXCSR_MASK_SHIFT & MXCSR_FLAGS, raised = 0;
-    struct hostfp_regs trial_regs = *regs;
-    struct buffer trial_buf = *buf;
+    struct hostfp_regs trial_regs = *regs, trap_regs = *regs;
+    struct buffer trial_buf = *buf, trap_buf = *buf;
 
     if (unmasked & MXCSR_UE)
         raised = run_masked(cpu, code, MXCSR_FTZ, trial, &trial_regs, &trial_buf) & MXCSR_UE;
     raised |= run_masked(cpu, code, 0, image, regs, buf);
-    if (raised & unmasked) {
-        if (raised & unmasked & MXCSR_PRECOMPUTATION)
-            raised &= MXCSR_PRECOMPUTATION;
-        store_le(cpu->fpu + FX_MXCSR, 4, guest | raised);
-        take_top(cpu, image);
+    if ((raised & unmasked) && hostfp_traps(cpu, code, cpu->fpu, trial, &trap_regs, trap_buf.bytes)) {
+        store_le(cpu->fpu + FX_MXCSR, 4, load_le(trial + FX_MXCSR, 4));
+        take_top(cpu, trial);
         return cpu_raise(cpu, cpu->paging.cr4 & CR4_OSXMMEXCPT ? VEC_XM : VEC_UD);
     }
     memcpy(cpu->fpu, image, FX_SIZE);
