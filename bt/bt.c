@@ -109,7 +109,7 @@ static void ctx_select(struct bt *bt)
  * the host does not raise for us. */
 static bool needs_interpreter(const struct cpu *cpu)
 {
-    return cpu->has_shadow || cpu_sees_smram(cpu) || (cpu->mode & (MODE_TF | MODE_DEBUG | MODE_CS64)) != 0 || (cpu->eflags & EFLAGS_RF) ||
+    return cpu->has_shadow || cpu_sees_smram(cpu) || cpu->is_ignne || (cpu->mode & (MODE_TF | MODE_DEBUG | MODE_CS64)) != 0 || (cpu->eflags & EFLAGS_RF) ||
            ((cpu->eflags & EFLAGS_AC) && (cpu->paging.cr0 & CR0_AM) && cpu->cpl == 3);
 }
 

@@ -121,7 +121,7 @@ void cpu_reset(struct cpu *cpu, bool is_power_on)
     cpu->event.is_pending = false;
     cpu->is_halted = cpu->is_shutdown = cpu->has_shadow = false;
     cpu->is_nmi_blocked = cpu->nmi_pending = cpu->init_pending = false;
-    cpu->is_smm = false;
+    cpu->is_smm = cpu->is_ignne = false;
     if (is_power_on) {
         cpu->smi_pending = false;
         cpu->smbase = SMBASE_RESET;
@@ -149,6 +149,11 @@ void cpu_set_a20(struct cpu *cpu, bool is_enabled)
 void cpu_pulse_nmi(struct cpu *cpu)
 {
     cpu->nmi_pending = true;
+}
+
+void cpu_assert_ignne(struct cpu *cpu)
+{
+    cpu->is_ignne = load_le(cpu->fpu + FX_FSW, 2) & FSW_ES;
 }
 
 void cpu_pulse_smi(struct cpu *cpu)

@@ -212,6 +212,7 @@ struct cpu {
     bool smi_pending;
     bool is_smm, was_nmi_blocked; /* the latter is restored by RSM */
     bool is_a20_masked;    /* the A20M# pin */
+    bool is_ignne;         /* the IGNNE# pin */
     uint8_t smram;         /* enum cpu_smram, as the host bridge says */
     uint32_t smbase;
     struct space *mem, *fetch_mem; /* what data accesses and fetches see: board.mem or board.smm_mem */
@@ -259,6 +260,7 @@ void cpu_reset(struct cpu *cpu, bool is_power_on); /* RESET (power-on) or INIT; 
 void cpu_set_intr(struct cpu *cpu, bool level);
 void cpu_set_a20(struct cpu *cpu, bool is_enabled);
 void cpu_pulse_nmi(struct cpu *cpu);
+void cpu_assert_ignne(struct cpu *cpu); /* nothing happens unless an x87 error is pending; released when it is gone */
 void cpu_pulse_smi(struct cpu *cpu);
 /* Host bridge: who sees SMRAM.  Windows of translated code never do: while the CPU does, the interpreter runs. */
 enum cpu_smram { CPU_SMRAM_ENABLED = 1, CPU_SMRAM_OPEN = 2 /* outside SMM too */, CPU_SMRAM_DATA_CLOSED = 4 };

@@ -3,6 +3,13 @@
  * A stub is the instruction and a RET, eight bytes in all, so the code memory itself is the hash table: a slot holds the
  * code it would be found by, zero means free.  A guest that runs through more encodings than there are slots overwrites
  * old ones.  W^X: slots are written through codemem's writable view and run through the other. */
+#define REG_R8 UCONTEXT_R8 /* <ucontext.h> has names like enum gpr */
+#define REG_R15 UCONTEXT_R15
+#include <setjmp.h>
+#include <signal.h>
+#include <ucontext.h>
+#undef REG_R8
+#undef REG_R15
 #include "cpu/hostfp.h"
 
 #include <cpuid.h>
@@ -196,4 +203,32 @@ void hostfp_run(struct cpu *cpu, hostfp_code_t code, const uint8_t *from, uint8_
     hostfp_enter(&frame);
     *regs = frame.regs;
     memset(to + FX_FOP, 0, FX_MXCSR - FX_FOP);
+}
+
+/* --- exceptions of the host --- */
+
+static _Thread_local struct {
+    sigjmp_buf env;
+    uint8_t *image;
+} trap;
+
+static void on_sigfpe(int signo, siginfo_t *info, void *context)
+{
+    memcpy(trap.image, ((ucontext_t *)context)->uc_mcontext.fpregs, FX_SIZE);
+    siglongjmp(trap.env, 1);
+}
+
+bool hostfp_traps(struct cpu *cpu, hostfp_code_t code, const uint8_t *from, uint8_t *to, struct hostfp_regs *regs, void *mem)
+{
+    const struct sigaction action = {.sa_sigaction = on_sigfpe, .sa_flags = SA_SIGINFO | SA_NODEFER};
+    struct sigaction old;
+    bool has_trapped;
+
+    trap.image = to;
+    sigaction(SIGFPE, &action, &old);
+    has_trapped = sigsetjmp(trap.env, 0) != 0;
+    if (!has_trapped)
+        hostfp_run(cpu, code, from, to, regs, mem);
+    sigaction(SIGFPE, &old, NULL);
+    return has_trapped;
 }

@@ -46,4 +46,8 @@ hostfp_code_t hostfp_encode(const struct insn *in, int *gpr);
  * instruction and data pointers cleared.  mem: where the memory operand lies, 16-byte aligned. */
 void hostfp_run(struct cpu *cpu, hostfp_code_t code, const uint8_t *from, uint8_t *to, struct hostfp_regs *regs, void *mem);
 
+/* The same with the exceptions of from's MXCSR unmasked: does the host raise one (SIGFPE)?  Then the state at that moment is in
+ * `to`, and regs and mem are unchanged.  Slow: for when one is expected. */
+bool hostfp_traps(struct cpu *cpu, hostfp_code_t code, const uint8_t *from, uint8_t *to, struct hostfp_regs *regs, void *mem);
+
 #endif

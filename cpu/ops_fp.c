@@ -13,13 +13,14 @@
 #include <string.h>
 
 #define MXCSR_FLAGS 0x003fu
-#define MXCSR_PRECOMPUTATION 0x0007u /* IE, DE, ZE: found before the result is computed */
 #define MXCSR_UE 0x0010u
 #define MXCSR_FTZ 0x8000u
 #define MXCSR_MASKS 0x1f80u
 #define MXCSR_MASK_SHIFT 7
 #define MXCSR_VALID 0xffffu
 #define FSW_PE 0x0020u
+#define FSW_STICKY 0x007fu
+#define FSW_PENDING 0x8080u /* ES, and B which follows it */
 
 /* Whole instructions for the host, with a RET. */
 #define CODE_FLDENV 0xc327d9u  /* fldenv [rdi]: 28 bytes */
@@ -48,22 +49,30 @@ static void set_ferr(struct cpu *cpu, bool level)
 }
 
 /* A waiting instruction met a pending error.  CR0.NE = 0 is the AT's way: FERR# raises IRQ 13, and the processor stands
- * still until an interrupt comes, so the instruction starts again.  IGNNE# is not modelled: handlers must clear the error
- * by a non-waiting instruction, as they do. */
+ * still until an interrupt comes, as in HLT but with EIP at the instruction, which starts again. */
 static bool report_error(struct cpu *cpu)
 {
     if (cpu->paging.cr0 & CR0_NE)
         return cpu_raise(cpu, VEC_MF);
     set_ferr(cpu, true);
+    cpu->is_halted = true;
     cpu->next_rip = cpu->rip;
     return true;
+}
+
+/* Are pending errors to be passed over?  The AT's handler of IRQ 13 asserts IGNNE# until the error is gone. */
+static bool ignores_errors(const struct cpu *cpu)
+{
+    return cpu->is_ignne && !(cpu->paging.cr0 & CR0_NE);
 }
 
 /* FERR# follows ES down. */
 static void update_ferr(struct cpu *cpu, bool was_pending)
 {
-    if (was_pending && !has_pending_error(cpu))
+    if (was_pending && !has_pending_error(cpu)) {
+        cpu->is_ignne = false;
         set_ferr(cpu, false);
+    }
 }
 
 /* --- memory operands --- */
@@ -127,14 +136,34 @@ static void regs_out(struct cpu *cpu, int gpr, const struct hostfp_regs *regs)
     flags_set(cpu, (uint16_t)regs->packed);
 }
 
+/* Run an instruction that passes over a pending error, which the host would stop at: with all exceptions masked meanwhile.
+ * loads_control: it replaces the control word.  Returns the exception flags that are its own. */
+static uint64_t run_over_error(struct cpu *cpu, hostfp_code_t code, bool loads_control, struct hostfp_regs *regs, void *mem)
+{
+    uint64_t fcw = load_le(cpu->fpu + FX_FCW, 2), fsw = load_le(cpu->fpu + FX_FSW, 2), old = fsw & FSW_STICKY;
+
+    store_le(cpu->fpu + FX_FCW, 2, fcw | MXCSR_FLAGS);
+    store_le(cpu->fpu + FX_FSW, 2, fsw & ~(uint64_t)(FSW_PENDING | FSW_STICKY));
+    hostfp_run(cpu, code, cpu->fpu, cpu->fpu, regs, mem);
+    if (!loads_control)
+        store_le(cpu->fpu + FX_FCW, 2, fcw);
+    fcw = load_le(cpu->fpu + FX_FCW, 2);
+    fsw = load_le(cpu->fpu + FX_FSW, 2) & ~(uint64_t)FSW_PENDING;
+    store_le(cpu->fpu + FX_FSW, 2, fsw | old | ((fsw | old) & ~fcw & MXCSR_FLAGS ? FSW_PENDING : 0));
+    return fsw & MXCSR_FLAGS;
+}
+
+static bool is_fldcw(const struct insn *in)
+{
+    return in->opcode == 0xd9 && in->is_mem && (in->reg & 7) == 5;
+}
+
 /* --- x87 --- */
 
 /* Did a store not happen?  Unmasked exceptions other than #P leave memory alone (SDM 1 8.5). */
-static bool is_store_suppressed(const struct cpu *cpu)
+static bool is_store_suppressed(const struct cpu *cpu, uint64_t raised)
 {
-    uint64_t fcw = load_le(cpu->fpu + FX_FCW, 2), fsw = load_le(cpu->fpu + FX_FSW, 2);
-
-    return fsw & ~fcw & (MXCSR_FLAGS & ~FSW_PE);
+    return raised & ~load_le(cpu->fpu + FX_FCW, 2) & (MXCSR_FLAGS & ~FSW_PE);
 }
 
 /* #NM, then a pending error.  False: finished, *result is what to return. */
@@ -144,7 +173,7 @@ static bool x87_may_start(struct cpu *cpu, const struct insn *in, bool *result)
         *result = cpu_raise(cpu, VEC_NM);
         return false;
     }
-    if (!(in->desc->attr & ATTR_X87_NOWAIT) && has_pending_error(cpu)) {
+    if (!(in->desc->attr & ATTR_X87_NOWAIT) && has_pending_error(cpu) && !ignores_errors(cpu)) {
         *result = report_error(cpu);
         return false;
     }
@@ -159,6 +188,7 @@ bool op_x87(struct cpu *cpu, const struct insn *in)
     struct hostfp_regs regs;
     struct buffer buf = {0};
     hostfp_code_t code;
+    uint64_t raised;
     int gpr;
 
     if (!x87_may_start(cpu, in, &result))
@@ -167,10 +197,15 @@ bool op_x87(struct cpu *cpu, const struct insn *in)
         return false;
     code = hostfp_encode(in, &gpr);
     regs = regs_in(cpu, in, gpr);
-    hostfp_run(cpu, code, cpu->fpu, cpu->fpu, &regs, buf.bytes);
+    if (was_pending && is_waiting) {
+        raised = run_over_error(cpu, code, is_fldcw(in), &regs, buf.bytes);
+    } else {
+        hostfp_run(cpu, code, cpu->fpu, cpu->fpu, &regs, buf.bytes);
+        raised = load_le(cpu->fpu + FX_FSW, 2);
+    }
     regs_out(cpu, gpr, &regs);
     update_ferr(cpu, was_pending);
-    if (in->is_mem && (in->desc->attr & ATTR_MEM_W) && !(is_waiting && is_store_suppressed(cpu)))
+    if (in->is_mem && (in->desc->attr & ATTR_MEM_W) && !(is_waiting && is_store_suppressed(cpu, raised)))
         return operand_out(cpu, in, ea, size, &buf);
     return true;
 }
@@ -180,7 +215,7 @@ bool op_fwait(struct cpu *cpu, const struct insn *in)
 {
     if ((cpu->paging.cr0 & (CR0_MP | CR0_TS)) == (CR0_MP | CR0_TS))
         return cpu_raise(cpu, VEC_NM);
-    return has_pending_error(cpu) ? report_error(cpu) : true;
+    return has_pending_error(cpu) && !ignores_errors(cpu) ? report_error(cpu) : true;
 }
 
 /* Environments (SDM 1 8.1.10).  The host makes and takes the 32-bit protected-mode format:
@@ -242,10 +277,10 @@ static bool store_state(struct cpu *cpu, const struct insn *in, hostfp_code_t co
 
 static bool load_state(struct cpu *cpu, const struct insn *in, hostfp_code_t code, unsigned registers)
 {
+    bool was_pending = has_pending_error(cpu), result;
     unsigned n = in->opsize == 2 ? 14 : ENV_SIZE;
     uint8_t guest[STATE_SIZE];
     struct buffer host = {0};
-    bool result;
 
     if (!x87_may_start(cpu, in, &result))
         return result;
@@ -253,7 +288,12 @@ static bool load_state(struct cpu *cpu, const struct insn *in, hostfp_code_t cod
         return false;
     env_from_guest(guest, in->opsize, host.bytes);
     memcpy(host.bytes + ENV_SIZE, guest + n, registers);
+    if (was_pending) { /* the host would stop at it; all of it is replaced */
+        store_le(cpu->fpu + FX_FCW, 2, MXCSR_FLAGS);
+        store_le(cpu->fpu + FX_FSW, 2, 0);
+    }
     run_plain(cpu, code, cpu->fpu, host.bytes);
+    update_ferr(cpu, was_pending);
     return true;
 }
 
@@ -363,7 +403,7 @@ static bool simd_may_start(struct cpu *cpu, const struct insn *in, bool *result)
         *result = cpu_raise(cpu, VEC_NM);
         return false;
     }
-    if (takes_x87_errors(in) && has_pending_error(cpu)) {
+    if (takes_x87_errors(in) && has_pending_error(cpu)) { /* IGNNE# or not: MMX code with an error at large is no use */
         *result = report_error(cpu);
         return false;
     }
@@ -435,27 +475,26 @@ static bool has_subnormal_half(const struct insn *in, const uint8_t *halves)
     return false;
 }
 
-/* What the guest's masks make of the flags of a masked run (SDM 1 11.5).  #XM leaves everything but MXCSR unchanged, and the
- * x87 tags and TOP, which conversions with an MMX operand have reset by then (seen on AMD family 17h and later).
- * Masked underflow is tiny and inexact, unmasked underflow just tiny (SDM 1 4.9.1.5); with FTZ every tiny result sets the
- * flag, so a second run tells. */
+/* SIMD exceptions with some unmasked (SDM 1 11.5).  A masked run finds out whether one comes up: masked underflow is tiny and inexact,
+ * unmasked underflow just tiny (SDM 1 4.9.1.5), and with FTZ every tiny result sets the flag, so a second run tells.  If so
+ * the host raises it for us, and we have exactly its flags: those found before the result is computed, those of the first step
+ * of a dot product, inexactness with an unbounded exponent.  #XM leaves everything but MXCSR unchanged, and the x87 tags and TOP,
+ * which conversions with an MMX operand have reset by then (seen on AMD family 17h and later). */
 static bool run_unmasked(struct cpu *cpu, const struct insn *in, hostfp_code_t code, struct hostfp_regs *regs, struct buffer *buf)
 {
     uint8_t image[XSAVE_SIZE] __attribute__((aligned(64))), trial[XSAVE_SIZE] __attribute__((aligned(64)));
     uint32_t guest = mxcsr(cpu), unmasked = ~guest >> MXCSR_MASK_SHIFT & MXCSR_FLAGS, raised = 0;
-    struct hostfp_regs trial_regs = *regs;
-    struct buffer trial_buf = *buf;
+    struct hostfp_regs trial_regs = *regs, trap_regs = *regs;
+    struct buffer trial_buf = *buf, trap_buf = *buf;
 
     if (unmasked & MXCSR_UE)
         raised = run_masked(cpu, code, MXCSR_FTZ, trial, &trial_regs, &trial_buf) & MXCSR_UE;
     raised |= run_masked(cpu, code, 0, image, regs, buf);
     if (is_to_half(in) && has_subnormal_half(in, in->is_mem ? buf->bytes : image + FX_XMM + 16 * in->rm))
         raised |= unmasked & MXCSR_UE;
-    if (raised & unmasked) {
-        if (raised & unmasked & MXCSR_PRECOMPUTATION)
-            raised &= MXCSR_PRECOMPUTATION;
-        store_le(cpu->fpu + FX_MXCSR, 4, guest | raised);
-        take_top(cpu, image);
+    if ((raised & unmasked) && hostfp_traps(cpu, code, cpu->fpu, trial, &trap_regs, trap_buf.bytes)) {
+        store_le(cpu->fpu + FX_MXCSR, 4, load_le(trial + FX_MXCSR, 4));
+        take_top(cpu, trial);
         return cpu_raise(cpu, cpu->paging.cr4 & CR4_OSXMMEXCPT ? VEC_XM : VEC_UD);
     }
     memcpy(cpu->fpu, image, XSAVE_SIZE);

@@ -292,6 +292,7 @@ static bool repeat(struct string *s, one_fn *one, bulk_fn *bulk)
     uint64_t limit = wants_single_iterations(cpu) ? 1 : MAX_ITERATIONS, done = 0, n, count;
     bool is_bulk = bulk && limit > 1 && may_bulk(cpu);
 
+    cpu->is_mid_rep = false;
     while ((count = masked(s, REG_CX)) != 0) {
         if (done >= limit || (done && atomic_load_explicit(&cpu->exit_request, memory_order_relaxed))) {
             cpu->next_rip = cpu->rip;

@@ -135,7 +135,7 @@ const struct insn_desc optable_grp14_66[8] = {
 const struct insn_desc optable_grp15_mem[8] = {
     IMAGE("fxsave",  M512, 512, WR, FEAT_FXSR, op_fxsave),
     IMAGE("fxrstor", M512, 512, RD, FEAT_FXSR, op_fxrstor),
-    XMM("ldmxcsr", SSE, RD | MEM, Md),
+    {"ldmxcsr", {Md}, 0, 0, 0, INTERPRET, 0, 0, ATTR_SSE | RD | MEM, FEAT_SSE, op_sse}, /* reserved bits are not the host's */
     XMM("stmxcsr", SSE, WR | MEM, Md),
     IMAGE("xsave",    M, 576, RW, FEAT_XSAVE, op_xsave),
     IMAGE("xrstor",   M, 576, RD, FEAT_XSAVE, op_xrstor),

@@ -227,18 +227,23 @@ static void update_fpu_irq(struct pc *pc)
     wire_set(&pc->irq_wires[SOURCE_ISA][IRQ_FPU], pc->is_fpu_irq_latched);
 }
 
+/* FERR# sets a latch that only port F0h clears. */
 static void ferr_changed(void *opaque, bool level)
 {
     struct pc *pc = opaque;
 
-    pc->is_fpu_irq_latched = level;
+    pc->is_fpu_irq_latched |= level;
     update_fpu_irq(pc);
 }
 
-/* Any write to F0h takes IRQ 13 back (IBM PC/AT Technical Reference, "Coprocessor"). */
+/* Any write to F0h takes IRQ 13 back, and asserts IGNNE# if FERR# was active (82371AB data sheet, "Coprocessor error"). */
 static void fpu_busy_write(void *opaque, uint64_t offset, unsigned size, uint64_t value)
 {
-    ferr_changed(opaque, false);
+    struct pc *pc = opaque;
+
+    cpu_assert_ignne(pc->cpu);
+    pc->is_fpu_irq_latched = false;
+    update_fpu_irq(pc);
 }
 
 static uint64_t fpu_busy_read(void *opaque, uint64_t offset, unsigned size)

@@ -131,19 +131,10 @@ static bool touches_code(const struct fuzz_case *c, const struct cpu *cpu, const
 /* What different processors may do differently; translated code runs on the host's. */
 static bool is_host_specific(const struct cpu *cpu, const struct insn *in)
 {
-    uint8_t mxcsr[4];
-
-    if (in->map == MAP_0F && in->opcode == 0xae && in->is_mem && in->reg == 2) /* LDMXCSR: AMD's bit 17 */
-        return cpu_peek((struct cpu *)cpu, (uint32_t)cpu->seg[in->seg].base + effective(cpu, in), mxcsr, 4) == 4 &&
-               (mxcsr[2] & 2);
-    if (in->map == MAP_0F3A &&
-        (in->opcode == 0x40 || in->opcode == 0x41)) /* DPPS, DPPD: order of unmasked exceptions */
-        return (~load_le(cpu->fpu + FX_MXCSR, 2) & 0x1f80) != 0;
     return wraps_around(cpu, in);
 }
 
-/* False: the case is no use.  Flags of a repeated comparison that faults are host-specific too: the SDM (2B, REP) wants
- * those from before it. */
+/* False: the case is no use. */
 static bool step(struct fuzz_case *c, struct cpu *cpu)
 {
     uint8_t bytes[15];

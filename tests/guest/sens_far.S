@@ -23,6 +23,7 @@
         call_gate SEL_GATE_PARAM, SEL_CODE0, gate_target_param, 2, 0xec
         call_gate SEL_GATE_DPL0, SEL_CODE0, gate_target, 0, 0x8c
 
+        each_iopl
         .irp    ring, 0, 1, 2, 3
         /* conforming code runs with the caller's CPL */
         movl    $0, %eax
@@ -92,6 +93,7 @@
         expect_fault VEC_GP, 0, 1b
         expect  trap_esp, %ecx
         .endr
+        end_each_iopl
 
         try     RING3
 1:      ljmp    $(SEL_ABSENT | 3), $0

@@ -1,6 +1,7 @@
 /* INT n obeys the gate's DPL in protected mode and IOPL in virtual-8086 mode; INT3 and INTO do not ask for IOPL.
  * SDM 2A, INT n/INTO/INT3; 3A 6.12, 20.3. */
 #include "guest.inc"
+        each_iopl
         .irp    ring, 0, 1, 2, 3
         try     \ring, EFLAGS_CF
         int     $VEC_USER
@@ -26,6 +27,7 @@
         done
         expect_done
         .endr
+        end_each_iopl
 
         .irp    ring, 1, 2, 3           /* DPL 0: #GP(vector * 8 + IDT) */
         try     \ring

@@ -38,6 +38,7 @@
         movl    $(SEL_CODE0 << 16), gdt + SEL_INT_GATE
         movl    $0xee00, gdt + SEL_INT_GATE + 4
 
+        each_iopl
         .irp    ring, 0, 1, 2, 3
         sees    lar, \ring, SEL_CODE3, RIGHTS(0xfb)
         sees    lar, \ring, SEL_DATA3, RIGHTS(0xf3)
@@ -57,6 +58,7 @@
         blind   lsl, \ring, 0xfffc
         blind   lar, \ring, SEL_TSS2                    /* a null descriptor is a bad type */
         .endr
+        end_each_iopl
         sees    lar, RING0, SEL_CODE0, RIGHTS(0x9b)
         sees    lsl, RING0, SEL_TSS, 0x2068
         sees    lar, RING0, SEL_TSS, 0x00008b00         /* busy */

@@ -30,6 +30,7 @@
         set_desc SEL_CONFORMING, 0, 0xfffff, 0x9e, 0xc
         set_desc SEL_FRESH, 0, 0xfffff, 0xf2, 0xc
 
+        each_iopl
         .irp    ring, 0, 1, 2, 3
         movl    $-1, %eax
         movl    $-1, word
@@ -67,6 +68,7 @@
         done
         expect_fault VEC_UD, 0, 1b
         .endr
+        end_each_iopl
 
         refuses RING1, ds, SEL_DATA0, VEC_GP, SEL_DATA0
         refuses RING3, gs, SEL_DATA2, VEC_GP, (SEL_DATA2&~3)

@@ -1,5 +1,6 @@
 /* PUSH and POP of segment registers: PUSH CS shows the real ring; a POP that faults leaves ESP.  SDM 2B, PUSH, POP. */
 #include "guest.inc"
+        each_iopl
         .irp    ring, 0, 1, 2, 3
         movl    try_data+4*\ring, %esi
         movl    try_code+4*\ring, %edi
@@ -58,6 +59,7 @@
         expect_done
         expect  %ecx, $2
         .endr
+        end_each_iopl
         .irp    ring, 1, 2, 3
         try     \ring
         pushl   $SEL_DATA0

@@ -1,5 +1,6 @@
 /* SIDT stores the guest's own limit and base in every ring and in virtual-8086 mode.  SDM 2B, SIDT. */
 #include "guest.inc"
+        each_iopl
         .irp    ring, 0, 1, 2, 3
         movl    $0xffffffff, image
         movl    $0xffffffff, image + 4
@@ -14,6 +15,7 @@
         movzwl  image + 6, %eax
         expect  %eax, $0xffff                   /* six bytes, no more */
         .endr
+        end_each_iopl
 
         .irp    iopl, 0, IOPL3
         movl    $0, image

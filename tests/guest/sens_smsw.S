@@ -5,6 +5,7 @@
         movl    %eax, %cr0
         movl    %cr0, %eax
         movl    %eax, cr0
+        each_iopl
         .irp    ring, 0, 1, 2, 3
         movl    $0xffffffff, %eax
         movl    $0xffffffff, word
@@ -18,6 +19,7 @@
         expect  %eax, %ebx
         expect  word, %ebx
         .endr
+        end_each_iopl
         .irp    iopl, 0, IOPL3
         movl    $0, %eax
         try_v86 \iopl

@@ -22,6 +22,7 @@
         set_desc SEL_CONFORMING, 0, 0xfffff, 0x9e, 0xc
         set_desc SEL_READ_ONLY, 0, 0xfffff, 0xf0, 0xc
         set_desc SEL_EXEC_ONLY, 0, 0xfffff, 0xf8, 0xc
+        each_iopl
         .irp    ring, 0, 1, 2, 3
         yes     verr, \ring, SEL_DATA3
         yes     verw, \ring, SEL_DATA3
@@ -38,6 +39,7 @@
         no      verw, \ring, 2
         no      verr, \ring, GDT_LAST + 8
         .endr
+        end_each_iopl
         yes     verw, RING0, SEL_DATA0
         yes     verr, RING1, SEL_DATA1
         no      verw, RING1, SEL_DATA0

@@ -114,6 +114,31 @@
         set_gate VEC_UD, trap_stubs+VEC_UD*16
         set_gate VEC_DE, trap_stubs
 
+        /* IRET with NT: the link must name a busy TSS */
+        .macro  iret_refused link, error
+        movw    $\link, tss
+        try     RING0, EFLAGS_NT
+1:      iret
+        done
+        expect_fault VEC_TS, \error, 1b
+        str     %eax
+        expect  %eax, $SEL_TSS
+        .endm
+        fresh_victim
+        iret_refused SEL_VICTIM, SEL_VICTIM
+        iret_refused 0, 0
+        iret_refused SEL_DATA0, SEL_DATA0
+        iret_refused GDT_LAST+8, GDT_LAST+8
+        iret_refused SEL_VICTIM|4, SEL_VICTIM|4
+        orb     $2, gdt + SEL_VICTIM + 5
+        andb    $0x7f, gdt + SEL_VICTIM + 5
+        movw    $SEL_VICTIM, tss
+        try     RING0, EFLAGS_NT
+1:      iret
+        done
+        expect_fault VEC_NP, SEL_VICTIM, 1b
+        movw    $0, tss
+
 /* --- faults of the new task, caught by tasks of their own --- */
         catcher SEL_CATCH, catch_ts, caught_ts
         catcher (SEL_CATCH+8), catch_np, caught_np

@@ -1,4 +1,10 @@
 /* FP instructions: exceptions, availability rules, alignment, stores that fault, and state images. */
+#define REG_R8 UCONTEXT_R8 /* <ucontext.h> has names like enum gpr */
+#define REG_R15 UCONTEXT_R15
+#include <signal.h>
+#include <ucontext.h>
+#undef REG_R8
+#undef REG_R15
 #include "tests/unit/ops_fixture.h"
 
 #include "cpu/hostfp.h"
@@ -117,6 +123,7 @@ static void without_ne_ferr_is_raised_and_the_processor_waits(void **state)
     assert_true(EXEC(f, "\xd9\xe8"));
     assert_int_equal(f->ferr_level, 1);
     assert_int_equal(f->cpu->next_rip, RIP);
+    assert_true(f->cpu->is_halted); /* no spinning */
     assert_true(EXEC(f, "\xdb\xe2")); /* fnclex */
     assert_int_equal(f->ferr_level, 0);
     assert_true(EXEC(f, "\xd9\xe8"));
@@ -349,6 +356,89 @@ static void stub_table_overflows_quietly(void **state)
     }
 }
 
+/* --- DPPS and DPPD stop at the step whose unmasked exception the host would raise, with the same flags --- */
+
+static sigjmp_buf native_fault;
+
+static volatile uint32_t native_mxcsr;
+
+static void on_sigfpe(int signo, siginfo_t *info, void *context)
+{
+    native_mxcsr = ((ucontext_t *)context)->uc_mcontext.fpregs->mxcsr;
+    siglongjmp(native_fault, 1);
+}
+
+/* MXCSR after `dpps xmm0, xmm1, imm` (dppd) on the host. */
+static uint32_t native_dot_product(bool is_double, const uint8_t a[16], const uint8_t b[16], unsigned imm, uint32_t mxcsr,
+                                   bool *is_fault)
+{
+    static const uint32_t host_mxcsr = 0x1f80;
+    static volatile uint32_t after;
+    uint32_t now;
+
+    *is_fault = sigsetjmp(native_fault, 0) != 0;
+    if (!*is_fault) {
+#define RUN(insn, n)                                                                                                   \
+    __asm__ volatile("movups %1, %%xmm0; movups %2, %%xmm1; ldmxcsr %3; " insn " $" #n ", %%xmm1, %%xmm0; stmxcsr %0; " \
+                     "ldmxcsr %4" : "=m"(now) : "m"(*(const char(*)[16])a), "m"(*(const char(*)[16])b), "m"(mxcsr),     \
+                     "m"(host_mxcsr) : "xmm0", "xmm1")
+        if (is_double && imm == 0x33)
+            RUN("dppd", 0x33);
+        else if (is_double)
+            RUN("dppd", 0x13);
+        else if (imm == 0xff)
+            RUN("dpps", 0xff);
+        else
+            RUN("dpps", 0x71);
+#undef RUN
+        after = now;
+    } else {
+        after = native_mxcsr;
+    }
+    return after;
+}
+
+static void dot_products_stop_where_the_host_does(void **state)
+{
+    static const uint32_t singles[] = {0, 0x3f800000, 0xbf800000, 0x7f800000, 0xff800000, 0x7fc00000, 0x7f800001, 0x00000001,
+                                       0x00800000, 0x7f7fffff, 0xff7fffff, 0x3eaaaaab, 0x1f800000, 0x5f800000};
+    static const uint64_t doubles[] = {0, 0x3ff0000000000000, 0xbff0000000000000, 0x7ff0000000000000, 0xfff0000000000000,
+                                       0x7ff8000000000000, 0x7ff0000000000001, 1, 0x0010000000000000, 0x7fefffffffffffff,
+                                       0xffefffffffffffff, 0x3fd5555555555555, 0x1ff0000000000000, 0x5ff0000000000000};
+    struct sigaction action = {.sa_sigaction = on_sigfpe, .sa_flags = SA_NODEFER | SA_SIGINFO}, old;
+    uint64_t seed = 12345;
+    struct fixture *f = *state;
+
+    if (!__builtin_cpu_supports("sse4.1"))
+        skip();
+    start(f);
+    sigaction(SIGFPE, &action, &old);
+    for (unsigned round = 0; round < 20000; round++) {
+        char code[] = "\x66\x0f\x3a\x40\xc1\x00";
+        bool is_double = round & 1, is_native_fault;
+        uint32_t mxcsr, native;
+        uint8_t x[2][16];
+
+        for (unsigned i = 0; i < 8; i++) {
+            seed = seed * 6364136223846793005u + 1442695040888963407u;
+            if (is_double)
+                store_le(x[i / 4] + i % 2 * 8, 8, doubles[(seed >> 33) % ARRAY_SIZE(doubles)]);
+            else
+                store_le(x[i / 4] + i % 4 * 4, 4, singles[(seed >> 33) % ARRAY_SIZE(singles)]);
+        }
+        mxcsr = (uint32_t)(seed >> 40 & 0x1f80) | (seed >> 60 & 1 ? 0x8040 & (uint32_t)(seed >> 20) : 0) | (uint32_t)(seed >> 50 & 0x6000);
+        code[3] = is_double ? 0x41 : 0x40;
+        code[5] = (char)(is_double ? (seed >> 59 & 1 ? 0x33 : 0x13) : seed >> 59 & 1 ? 0xff : 0x71);
+        native = native_dot_product(is_double, x[0], x[1], (uint8_t)code[5], mxcsr, &is_native_fault);
+        memcpy(f->cpu->fpu + FX_XMM, x[0], 16);
+        memcpy(f->cpu->fpu + FX_XMM + 16, x[1], 16);
+        store_le(f->cpu->fpu + FX_MXCSR, 4, mxcsr);
+        assert_int_equal(fixture_exec_sized(f, 4, code, 6), !is_native_fault);
+        assert_int_equal(load_le(f->cpu->fpu + FX_MXCSR, 4), native);
+    }
+    sigaction(SIGFPE, &old, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -370,6 +460,7 @@ int main(void)
         TEST(fxsave_writes_its_part_only),
         TEST(maskmov_writes_selected_bytes_only),
         TEST(stub_table_overflows_quietly),
+        TEST(dot_products_stop_where_the_host_does),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
