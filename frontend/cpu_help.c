@@ -40,10 +40,15 @@ static void print_model(FILE *out, const struct cpu_model *model)
 static void print_features(FILE *out, const char *title, bool is_supported)
 {
     struct list l = list_begin(out, title);
+    unsigned count = 0;
 
     for (unsigned i = FEAT_NONE + 1; i < FEAT_COUNT; i++)
-        if (feature_is_choosable(i) && feature_is_supported(i) == is_supported)
+        if (feature_is_choosable(i) && feature_is_supported(i) == is_supported) {
             list_word(&l, feature_name(i));
+            count++;
+        }
+    if (!count)
+        list_word(&l, "nothing is missing");
     fputc('\n', out);
 }
 

@@ -1,7 +1,11 @@
-/* Features and models: the table's order, --cpu's words, what CPUID says of each model. */
+/* Features and models: the table's order, --cpu's words, what CPUID says of each model.
+ *
+ *   test_feature --tables      prints the tables of docs/processor.md
+ *   test_feature --check FILE  are they there?  Rows of "host" may differ */
 #include "tests/unit/sys_fixture.h"
 #include <stdio.h>
 #include "cpu/cpuid.h"
+#include "cpu/protect.h"
 
 static bool parse(struct cpu_config *config, const char *spec)
 {
@@ -182,7 +186,104 @@ static void paging_of_older_processors(void **state)
     fixture_teardown(state);
 }
 
-int main(void)
+/* --- the tables of docs/processor.md --- */
+
+static void print_leaves(FILE *out, const struct cpu *cpu)
+{
+    static const uint32_t bases[] = {0, 0x40000000, 0x80000000};
+
+    for (unsigned b = 0; b < ARRAY_SIZE(bases); b++) {
+        struct cpuid_leaf first = cpuid_query(cpu, bases[b], 0);
+
+        if (b && first.eax < bases[b])
+            continue;
+        for (uint32_t leaf = bases[b]; leaf <= first.eax; leaf++) {
+            for (uint32_t sub = 0; sub < (leaf == 4 || leaf == 0xd ? 3 : 1); sub++) {
+                struct cpuid_leaf l = cpuid_query(cpu, leaf, sub);
+
+                if (l.eax | l.ebx | l.ecx | l.edx)
+                    fprintf(out, "| %s | %x%s | %08x | %08x | %08x | %08x |\n", cpu->config.model->name, leaf,
+                           leaf == 4 || leaf == 0xd ? (const char *[]) {".0", ".1", ".2"}[sub] : "", l.eax, l.ebx, l.ecx, l.edx);
+            }
+        }
+    }
+}
+
+/* '.': #GP, r: read-only, w: held, f: writes are forgotten (or change with time) */
+static char msr_letter(struct cpu *cpu, uint32_t msr)
+{
+    uint64_t before, after = 0;
+
+    if (!msr_read(cpu, msr, &before))
+        return msr_write(cpu, msr, 0) ? 'f' : '.';
+    if (!msr_write(cpu, msr, before))
+        return 'r';
+    if (!msr_write(cpu, msr, before ^ 1) && !msr_write(cpu, msr, before ^ 0x1000))
+        return 'w';
+    (void)!msr_read(cpu, msr, &after);
+    return after == before ? 'f' : 'w';
+}
+
+static void print_msrs(FILE *out, struct cpu *const *cpus)
+{
+    char last[CPU_MODEL_COUNT + 1] = "", row[CPU_MODEL_COUNT + 1] = "";
+    uint32_t start = 0;
+
+    for (uint64_t msr = 0; msr <= 0xc0001000; msr = msr == 0x2000 ? 0xc0000000 : msr + 1) {
+        for (unsigned i = 0; i < CPU_MODEL_COUNT; i++)
+            row[i] = msr_letter(cpus[i], (uint32_t)msr);
+        if (!strcmp(row, last))
+            continue;
+        if (last[0] && strcmp(last, "......"))
+            fprintf(out, "| %x-%x | %.6s |\n", start, (uint32_t)msr - 1, last);
+        start = (uint32_t)msr;
+        memcpy(last, row, sizeof(last));
+    }
+}
+
+static void print_tables(FILE *out)
+{
+    struct cpu *cpus[CPU_MODEL_COUNT];
+
+    for (unsigned i = 0; i < CPU_MODEL_COUNT; i++) {
+        struct cpu_config config;
+        void *state;
+
+        start(&state, cpu_models[i].name, &config);
+        cpus[i] = ((struct fixture *)state)->cpu;
+        cpus[i]->board.apic_base = NULL;
+        print_leaves(out, cpus[i]);
+    }
+    for (unsigned i = 0; i < CPU_MODEL_COUNT; i++)
+        fprintf(out, "| %s | CR4 %08x | EFLAGS %08x | address bits %u |\n", cpu_models[i].name, (unsigned)cpus[i]->cr4_mask,
+               cpus[i]->eflags_mask, cpus[i]->paging.phys_bits);
+    print_msrs(out, cpus);
+}
+
+/* Every row of the tables, but those of the host, stands in the page. */
+static int check_page(const char *path)
+{
+    static char page[256 * 1024], tables[64 * 1024];
+    FILE *file = fopen(path, "r"), *out = fmemopen(tables, sizeof(tables), "w");
+    int status = 0;
+
+    if (!file || !out || !fread(page, 1, sizeof(page) - 1, file)) {
+        fprintf(stderr, "cannot read %s\n", path);
+        return 1;
+    }
+    print_tables(out);
+    fclose(out);
+    fclose(file);
+    for (char *row = strtok(tables, "\n"); row; row = strtok(NULL, "\n")) {
+        if (strncmp(row, "| host", 6) && !strstr(page, row)) {
+            printf("%s lacks: %s\n", path, row);
+            status = 1;
+        }
+    }
+    return status;
+}
+
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(features_come_with_what_they_need),
@@ -194,5 +295,11 @@ int main(void)
         cmocka_unit_test(paging_of_older_processors),
     };
 
+    if (argc > 1 && !strcmp(argv[1], "--tables")) {
+        print_tables(stdout);
+        return 0;
+    }
+    if (argc > 2 && !strcmp(argv[1], "--check"))
+        return check_page(argv[2]);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -144,6 +144,11 @@ static void mistakes_are_named(void **state)
     assert_refused("run --cdrom c --boot net", "disk, cdrom, floppy");
     assert_refused("run --cdrom c --boot disk", "needs --disk");
     assert_refused("run --cdrom c --engine fast", "bt, interp, lockstep");
+    assert_refused("run --cdrom c --cpu z80", "no processor 'z80'");
+    assert_refused("run --cdrom c --cpu 486,+mmx2", "no feature 'mmx2'");
+    assert_refused("run --cdrom c --cpu 486,mmx", "+FEATURE");
+    assert_refused("run --cdrom c --cpu 486,-fpu", "cannot be chosen");
+    assert_refused("run --cdrom c --cpu 486 --cpu core2", "given twice");
     assert_refused("run --cdrom c --serial tcp:1", "--serial");
     assert_refused("run --cdrom c --serial file:", "--serial");
     assert_refused("run --cdrom c --serial stdio --serial stdio", "once");

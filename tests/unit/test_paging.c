@@ -247,6 +247,27 @@ static void pse36_has_address_bits_and_reserved_bits(void **state)
     expect_gpa(f, 0x800010, ACCESS_READ, 0x00400010);
 }
 
+/* SDM 3A 4.3 and 4.4: what PSE-36 and PAT brought is reserved without them. */
+static void older_processors_reserve_more(void **state)
+{
+    struct fixture *f = *state;
+
+    f->regs.lacks_pse36 = f->regs.lacks_pat = true;
+    map_small(f, P | W, P | W | PS); /* bit 7 of a 4 KiB entry; without CR4.PSE nothing is reserved */
+    expect_gpa(f, 0x803000, ACCESS_READ, 0x123000);
+    f->regs.cr4 = CR4_PSE;
+    expect_fault(f, 0x803000, ACCESS_READ, PF_P | PF_RSVD);
+    set32(f, ROOT, 2, 0x00400000 | P | PS);
+    expect_gpa(f, 0x800010, ACCESS_READ, 0x00400010);
+    for (unsigned bit = 12; bit <= 21; bit++) {
+        set32(f, ROOT, 2, 0x00400000 | 1u << bit | P | PS);
+        expect_fault(f, 0x800010, ACCESS_READ, PF_P | PF_RSVD);
+    }
+    f->regs.lacks_pat = false;
+    set32(f, ROOT, 2, 0x00400000 | 1u << 12 | P | PS);
+    expect_gpa(f, 0x800010, ACCESS_READ, 0x00400010);
+}
+
 static void fetch_bit_only_with_nx_or_smep(void **state)
 {
     struct fixture *f = *state;
@@ -477,6 +498,7 @@ int main(void)
         test(code_watches_hear_of_accessed_bits),
         test(large_page_needs_pse),
         test(pse36_has_address_bits_and_reserved_bits),
+        test(older_processors_reserve_more),
         test(fetch_bit_only_with_nx_or_smep),
         test(smep_and_smap),
         test(pae_small_page),
