@@ -77,7 +77,7 @@ def lockstep_login():
 
 def lockstep_memtest():
     stats = scratch("stats.json", b"")
-    with Ringer("--memory", "4M", "--kernel", guest("memtest/memtest86+ia32.bin"), "--engine", "lockstep", "--stats=" + stats, serial=False,
+    with Ringer("--memory", "6M", "--kernel", guest("memtest/memtest86+ia32.bin"), "--engine", "lockstep", "--stats=" + stats, serial=False,
                 timeout_option=0) as r:
         m = r.wait_screen(r"Pass: +[1-9]\d* +.*Errors: +(\d+)", 7200)
         r.control("quit")
