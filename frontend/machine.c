@@ -47,6 +47,7 @@ struct machine {
     char *last_words; /* what --no-reboot prints: taken when the reset was asked for */
     uint64_t armed_ns; /* deadline the host timer is armed for; CLOCK_NEVER: none */
     atomic_bool is_end_asked, is_finished;
+    int asked_status;  /* of the first machine_request_end() */
     double started_s, ended_s;
     void (*listener)(void *opaque, const char *event, const char *data);
     void *listener_opaque;
@@ -444,20 +445,14 @@ void machine_post(struct machine *m, mail_fn *fn, void *opaque)
 
 /* --- ending from outside --- */
 
-struct end_request {
-    struct machine *machine;
-    int status;
-};
-
 static void end_by_request(void *opaque)
 {
-    struct end_request *r = opaque;
+    struct machine *m = opaque;
 
-    end(r->machine, r->status, false,
-        r->status == EXIT_TIMEOUT   ? "timeout"
-        : r->status >= EXIT_SIGNAL ? "host-signal"
-                                    : "host-quit");
-    free(r);
+    end(m, m->asked_status, false,
+        m->asked_status == EXIT_TIMEOUT   ? "timeout"
+        : m->asked_status >= EXIT_SIGNAL ? "host-signal"
+                                          : "host-quit");
 }
 
 /* Loop thread: the machine thread did not come out of the guest. */
@@ -474,14 +469,11 @@ static void watchdog_bit(void *opaque)
 
 void machine_request_end(struct machine *m, int status)
 {
-    struct end_request *r = malloc(sizeof(*r));
-
-    if (!r)
+    if (atomic_exchange(&m->is_end_asked, true))
         return;
-    *r = (struct end_request){m, status};
-    if (!atomic_exchange(&m->is_end_asked, true))
-        loop_set_timer(m->loop, LOOP_TIMER_WATCHDOG, WATCHDOG_NS, watchdog_bit, m);
-    mailbox_post(m->mail, end_by_request, r);
+    m->asked_status = status;
+    loop_set_timer(m->loop, LOOP_TIMER_WATCHDOG, WATCHDOG_NS, watchdog_bit, m);
+    mailbox_post(m->mail, end_by_request, m);
 }
 
 /* --- machine thread --- */

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(SOURCE, "tests/boot"))
 
-from ringer import EXIT_POWEROFF, EXIT_RESET, EXIT_TIMEOUT, Failure, log, run_ringer, run_test, scratch
+from ringer import EXIT_POWEROFF, EXIT_RESET, EXIT_TIMEOUT, Failure, log, ringer_for_nobody, run_ringer, run_test, scratch
 
 BUILT = os.environ.get("RINGER_HOSTILE") or os.path.join(SOURCE, "build/release/tests/hostile")
 SANITIZER_WORDS = ("Sanitizer", "runtime error:", "Assertion", "ringer: bug")
@@ -100,6 +100,7 @@ def run_endless(image, engine):
 def endless(args):
     names = endless_names()
     failed = []
+    ringer_for_nobody()  # made once, not by three threads
     for number, name in enumerate(names):
         if args.name and args.name != name:
             continue
