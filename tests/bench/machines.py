@@ -17,8 +17,9 @@ from ringer import SHELL_PROMPT, Failure, Guest, Qemu, Ringer, guest, scratch  #
 MEMORY = 512
 # What Ringer's processor offers (docs/machine.md), so that both guests choose the same code.
 QEMU_CPU = os.environ.get("BENCH_QEMU_CPU", "qemu32,+ssse3,+sse4.1,+sse4.2,+popcnt,+nx")
-RUN_FROM_DISK = ("until [ -b /dev/sdb ] && mount -r /dev/sda /mnt; do sleep 1; done 2>/dev/null; "  # disks may be late
-                 "sh /mnt/run.sh")
+# Disks may be late, and the first may be the second.
+RUN_FROM_DISK = ("until [ -b /dev/sda ] && [ -b /dev/sdb ]; do sleep 1; done; t=sdb; mount -r -t ext4 /dev/sda /mnt || "
+                 "{ t=sda; mount -r -t ext4 /dev/sdb /mnt; }; sh /mnt/run.sh $t")
 
 
 @dataclass

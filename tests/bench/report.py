@@ -133,10 +133,11 @@ def about_host(ringer):
             "compiler": first_line("gcc", "--version"), "load": " ".join(f"{x:.1f}" for x in os.getloadavg())}
 
 
-def write_json(path, host, items, results, verdicts):
+def write_json(path, host, items, results, verdicts, cost):
     with open(path, "w", encoding="ascii") as f:
         json.dump({"host": host,
                    "items": {i.name: {"part": i.part, "group": i.group, "work": i.work, **results[i.name]} for i in items},
+                   "cost": cost,
                    "bounds": [{"what": b.what, "limit": b.limit, "is_least": b.is_least, "value": v, "item": which, "met": met}
                               for b, v, which, met in verdicts]}, f, indent=1)
 
