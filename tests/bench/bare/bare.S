@@ -410,7 +410,8 @@ body_int: /* INT 60h, as programs call DOS and the BIOS; real mode only */
         .balign 4
 text_begin: .asciz "BENCH-BEGIN\n"
 text_done: .asciz "BENCH-DONE "
-        .balign 4
+        .text   2
+        .balign 4096                            /* what is written lies in no page with code */
 left16: .long   0
 sum16:  .long   0
 far_pointer16:
