@@ -79,8 +79,8 @@ def compute_items():
         item("aes-plain", "integer", times(2, NO_AES + " openssl enc -aes-128-cbc -K 0123 -iv 4567 -in data | md5sum"), data(24)),
         item("aes-insns", "integer", times(2, "openssl enc -aes-128-cbc -K 0123 -iv 4567 -in data -out /dev/null"), data(28)),
         item("sqlite", "integer", f'sqlite3 :memory: "{SQL.format(n=600000)}"'),
-        item("python", "integer", "python3 python.py 26"),
-        item("perl", "integer", "perl perl.pl 120000"),
+        item("python", "integer", "python3 python.py 80"),
+        item("perl", "integer", "perl perl.pl 300000"),
         item("7z", "integer", "7zr b 1 -mmt1 -md15 >log && grep -c Tot: log", "", r"1"),
         item("gcc", "integer", "gcc -O2 -S -o - gcc.c | md5sum"),
         item("calls", "integer", "./calls 10"),
@@ -137,9 +137,9 @@ def smoke_items():
     """One of each kind, small, with no more than the guest linux-686."""
     return [Item("calls", "compute", "integer", "./calls 1"),
             Item("int80", "kernel", "linux", "./kernel int80 2000", "", "DONE 2000 2000", 2000),
-            Item("bare-in", "kernel", "bare", work=20000, bare=("in", "sort", 20000)),
+            Item("bare-in", "kernel", "bare", work=200000, bare=("in", "sort", 200000)),
             Item("200-execs", "jobs", "job", times(20, "./kernel nothing") + "; echo $i"),
-            Item("real-bytes", "bits16", "real", work=100, bare=("real", "bytes", 100))]
+            Item("real-bytes", "bits16", "real", work=1000, bare=("real", "bytes", 1000))]
 
 
 def bits16_items():
