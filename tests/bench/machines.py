@@ -16,9 +16,10 @@ from ringer import SHELL_PROMPT, Failure, Guest, Qemu, Ringer, guest, scratch  #
 
 MEMORY = 512
 # What Ringer's processor offers (docs/machine.md), so that both guests choose the same code.
-QEMU_CPU = os.environ.get("BENCH_QEMU_CPU", "qemu32,+ssse3,+sse4.1,+sse4.2,+popcnt,+nx")
-RUN_FROM_DISK = ("until [ -b /dev/sdb ] && mount -r /dev/sda /mnt; do sleep 1; done 2>/dev/null; "  # disks may be late
-                 "sh /mnt/run.sh")
+QEMU_CPU = os.environ.get("BENCH_QEMU_CPU", "qemu32,+ssse3,+sse4.1,+sse4.2,+popcnt,+movbe,+aes,+pclmulqdq,+rdrand,+rdseed,+nx")
+# Disks may be late, and the first may be the second.
+RUN_FROM_DISK = ("until [ -b /dev/sda ] && [ -b /dev/sdb ]; do sleep 1; done; t=sdb; mount -r -t ext4 /dev/sda /mnt || "
+                 "{ t=sda; mount -r -t ext4 /dev/sdb /mnt; }; sh /mnt/run.sh $t")
 
 
 @dataclass
@@ -153,6 +154,8 @@ def run_bare(engine, image, timeout):
         begin = g.wait_serial(r"BENCH-BEGIN\n", 60).end()
         done = g.wait_serial(r"BENCH-DONE ([0-9a-f]{8}) \n", timeout)
         (wall, cpu), (end_wall, end_cpu) = g.times_of(begin), g.times_of(done.end())
+        if end_cpu <= cpu:
+            raise BrokenItem("its begin was seen no sooner than its end")
         return Sample(end_wall - wall, end_cpu - cpu, done[1], done[0].strip())
 
 

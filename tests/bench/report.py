@@ -77,6 +77,15 @@ def ratio(found, name, digits=2):
     return f"{found[name]:.{digits}f}" if name in found else "-"
 
 
+def group_means(items, results, group):
+    """Geometric means of the group, as text: of native, times TCG."""
+    means = []
+    for measure in ("of_native", "times_tcg"):
+        values = [results[i.name]["measures"][measure] for i in items if i.group == group and measure in results[i.name]["measures"]]
+        means.append(f"{geomean(values):.2f}" if values else "-")
+    return means
+
+
 def text_table(items, results, part):
     lines = [f"{part:18} {'native':>9} {'tcg':>9} {'ringer':>9} {'of native':>10} {'times tcg':>10} {'us each':>9}"]
     for i in items:
@@ -90,10 +99,8 @@ def text_table(items, results, part):
         lines.append(f"{i.name:18} {seconds(m, 'native')} {seconds(m, 'tcg')} {seconds(m, 'ringer')} "
                      f"{ratio(found, 'of_native'):>10} {ratio(found, 'times_tcg'):>10} {each:>9}{slow}")
     for group in dict.fromkeys(i.group for i in items):
-        of_native, times_tcg = ([results[i.name]["measures"][k] for i in items if i.group == group and k in results[i.name]["measures"]]
-                                for k in ("of_native", "times_tcg"))
-        lines.append(f"{'geometric mean, ' + group:48} {geomean(of_native) if of_native else math.nan:10.2f} "
-                     f"{geomean(times_tcg) if times_tcg else math.nan:10.2f}")
+        of_native, times_tcg = group_means(items, results, group)
+        lines.append(f"{'geometric mean, ' + group:48} {of_native:>10} {times_tcg:>10}")
     return "\n".join(lines)
 
 
@@ -133,12 +140,63 @@ def about_host(ringer):
             "compiler": first_line("gcc", "--version"), "load": " ".join(f"{x:.1f}" for x in os.getloadavg())}
 
 
-def write_json(path, host, items, results, verdicts):
+def write_json(path, host, items, results, verdicts, cost):  # pylint: disable=too-many-arguments
     with open(path, "w", encoding="ascii") as f:
         json.dump({"host": host,
                    "items": {i.name: {"part": i.part, "group": i.group, "work": i.work, **results[i.name]} for i in items},
+                   "cost": cost,
                    "bounds": [{"what": b.what, "limit": b.limit, "is_least": b.is_least, "value": v, "item": which, "met": met}
                               for b, v, which, met in verdicts]}, f, indent=1)
+
+
+def read_json(paths):
+    """What earlier runs wrote, put together; where two have an item, the later file's counts.  host, results, cost, rounds."""
+    host, results, cost = {}, {}, None
+    for path in paths:
+        with open(path, encoding="ascii") as f:
+            run = json.load(f)
+        host.update(run["host"])
+        results.update(run["items"])
+        cost = run.get("cost") or cost
+    rounds = max((len(runs) for r in results.values() for runs in r["samples"].values()), default=0)
+    return host, results, cost, rounds
+
+
+# --- Markdown, for docs/ ---
+
+
+def row(cells):
+    return "| " + " | ".join(cells) + " |"
+
+
+def markdown_seconds(m, engine):
+    return f"{m[engine][1]:.2f}" if engine in m else ""
+
+
+def markdown(host, items, results, cost_text, verdicts, rounds):
+    out = ["# Results of tests/bench/run", "", "Written by `tests/bench/run --markdown`; what the columns mean: [performance.md](performance.md).", ""]
+    out += [f"- {k}: {v}" for k, v in host.items()]
+    out += [f"- rounds: {rounds}", "", "## Bounds", "", row(["bound", "limit", "found", ""]), row(["---"] * 4)]
+    for b, value, which, is_met in verdicts:
+        out.append(row([b.what, f"{'at least' if b.is_least else 'at most'} {b.limit:g}", "" if value is None else f"{value:.3g}",
+                        {True: "met", False: "**not met**", None: "unknown"}[is_met] + (f" ({which})" if which else "")]))
+    for part in dict.fromkeys(i.part for i in items if i.part != "cost"):
+        out += ["", f"## {part}", "", row([part, "native, s", "TCG, s", "Ringer, s", "of native", "times TCG", "us each"]), row(["---"] * 7)]
+        for i in (i for i in items if i.part == part):
+            r = results[i.name]
+            if r["error"]:
+                out.append(row([i.name, "broken: " + r["error"].replace("|", "/"), "", "", "", "", ""]))
+                continue
+            m, found = medians(r["samples"]), r["measures"]
+            each = f"{m['ringer'][1] / i.work * 1e6:.2f}" if i.work and "ringer" in m else ""
+            out.append(row([i.name, markdown_seconds(m, "native"), markdown_seconds(m, "tcg"), markdown_seconds(m, "ringer"),
+                            ratio(found, "of_native").strip("-"), ratio(found, "times_tcg").strip("-"), each]))
+        for group in dict.fromkeys(i.group for i in items if i.part == part):
+            of_native, times_tcg = group_means(items, results, group)
+            out.append(row([f"**geometric mean, {group}**", "", "", "", of_native.strip("-"), times_tcg.strip("-"), ""]))
+    if cost_text:
+        out += ["", "## cost", "", "```", cost_text, "```"]
+    return "\n".join(out) + "\n"
 
 
 # --- the plot: a bar for each item, times TCG, logarithmic, with a mark where native is ---
@@ -151,7 +209,7 @@ def svg(items, results):
     rows = [(i, results[i.name]["measures"]) for i in items if "times_tcg" in results[i.name]["measures"]]
     if not rows:
         return ""
-    top = max(m["times_tcg"] * max(1, 1 / m.get("of_native", 1)) for _, m in rows)
+    top = max(2, *(m["times_tcg"] * max(1, 1 / m.get("of_native", 1)) for _, m in rows))
     low = min(0.5, min(m["times_tcg"] for _, m in rows))
     scale = (WIDTH - LABEL - 50) / math.log(top / low)
     height = len(rows) * (BAR + GAP) + 50

@@ -32,4 +32,4 @@ for word in words[:n * 1000]:
         table[word + "x"]
     except KeyError:
         failures += 1
-print(fib(n), len(table), words[:5], p.x, p.y, len(found), len(copy["table"]), failures, sum(i * 0.5 for i in range(n * 5000)))
+print(fib(min(n, 27)), len(table), words[:5], p.x, p.y, len(found), len(copy["table"]), failures, sum(i * 0.5 for i in range(n * 5000)))
