@@ -200,6 +200,11 @@ void emit_movzx8(struct emit *e, int dst, int src)
     insn_rr(e, false, 0x0f, 0xb6, dst, src, true);
 }
 
+void emit_movsx8_64(struct emit *e, int dst, int src)
+{
+    insn_rr(e, true, 0x0f, 0xbe, dst, src, false);
+}
+
 void emit_movsx16(struct emit *e, int dst, int src)
 {
     insn_rr(e, false, 0x0f, 0xbf, dst, src, false);

@@ -75,6 +75,7 @@ void emit_lea64(struct emit *e, int dst, struct hmem m);
 void emit_lea32(struct emit *e, int dst, struct hmem m);
 void emit_movzx16(struct emit *e, int dst, int src); /* movzx r32, r16 */
 void emit_movzx8(struct emit *e, int dst, int src);  /* movzx r32, r8 (low byte, REX forms) */
+void emit_movsx8_64(struct emit *e, int dst, int src); /* movsx r64, r8 */
 void emit_movsx16(struct emit *e, int dst, int src); /* movsx r32, r16 */
 /* BMI2: dst = bits of src chosen by mask, packed (pext) or spread (pdep); dst = src >> count, arithmetically. */
 void emit_pext32(struct emit *e, int dst, int src, int mask);

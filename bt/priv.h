@@ -55,6 +55,9 @@ _Static_assert(sizeof(struct bt_hot) <= sizeof(((struct cpu *)0)->bt_words), "bt
 #define CPU_GPR(n) HMEM(R_CPU, offsetof(struct cpu, gpr) + (n) * 8)
 #define CPU_SEG(n, field) HMEM(R_CPU, offsetof(struct cpu, seg) + (n) * sizeof(struct segment) + offsetof(struct segment, field))
 
+#define CPU_SEG_CHECK(n, field) \
+    HMEM(R_CPU, offsetof(struct cpu, seg_check) + (n) * sizeof(struct seg_check) + offsetof(struct seg_check, field))
+
 static inline struct bt_hot *hot_of(struct cpu *cpu)
 {
     return (struct bt_hot *)cpu->bt_words;

@@ -20,60 +20,98 @@ static bool is_fp_like(const struct insn *in)
     return (in->desc->attr & (ATTR_MMX | ATTR_SSE)) != 0;
 }
 
-bool xlat_seg_access(struct xlat *x, unsigned seg, struct hmem ea, unsigned size, struct hmem *m)
+/* r9 = -1 if it is negative, else 0. */
+static void sign_r9(struct xlat *x)
+{
+    emit_bswap64(x->e, H_R9);                                         /* bswap r9: sign byte low  */
+    emit_movsx8_64(x->e, H_R9, H_R9);                                 /* movsx r9, r9b            */
+}
+
+static bool is_constant(struct hmem ea)
+{
+    return ea.base == H_NONE && ea.index == H_NONE;
+}
+
+static void ea_to_r8(struct xlat *x, struct hmem ea)
+{
+    if (is_constant(ea))
+        emit_mov_ri32(x->e, H_R8, (uint32_t)ea.disp);
+    else if (ea.base != H_R8 || ea.index != H_NONE || ea.disp)
+        emit_lea32(x->e, H_R8, ea);
+}
+
+static void access_big(struct xlat *x, unsigned seg, struct hmem ea, struct hmem *m)
+{
+    emit_load(x->e, H_R9, CPU_SEG(seg, base), 4);                     /* mov  r9d, base           */
+    if (ea.index == H_NONE) {
+        *m = HMEM_X(H_R9, ea.base, 0, ea.disp);                       /* gs:[r9d+reg+disp]        */
+    } else {
+        ea_to_r8(x, ea);                                              /* lea  r8d, [ea]           */
+        *m = HMEM_X(H_R8, H_R9, 0, 0);                                /* gs:[r8d+r9d]             */
+    }
+    m->is_gs = m->is_addr32 = true;
+}
+
+/* Nothing branches and no flag changes: beyond the limit, what is loaded for the base makes the address non-canonical, and the host
+ * faults.  A 16-bit offset of a byte cannot be beyond a limit of FFFFh. */
+static void access_limited(struct xlat *x, unsigned seg, struct hmem ea, unsigned addrsize, unsigned size, struct hmem *m)
 {
     struct emit *e = x->e;
-    unsigned class = seg_class_of(x, seg);
 
-    switch (class) {
+    if (is_64k(x, seg) && is_constant(ea) && (uint32_t)ea.disp <= 0x10000 - size) {
+        emit_load(e, H_R9, CPU_SEG_CHECK(seg, base), 8);              /* mov  r9, base            */
+        *m = HMEM(H_R9, ea.disp);
+        m->is_gs = true;
+        return;
+    }
+    ea_to_r8(x, ea);
+    if (is_64k(x, seg) && addrsize == 2 && size == 1) {
+        emit_load(e, H_R9, CPU_SEG_CHECK(seg, base), 8);              /* mov  r9, base            */
+    } else {
+        struct hmem base = CPU_SEG_CHECK(seg, poison);
+
+        if (is_64k(x, seg)) {
+            emit_lea64(e, H_R9, HMEM(H_R8, (int)size - 1 - 0x10000)); /* lea  r9, [r8+size-1-64K] */
+        } else {
+            emit_load(e, H_R9, CPU_SEG_CHECK(seg, minus_limit), 8);   /* mov  r9, -(limit+1)      */
+            emit_lea64(e, H_R9, HMEM_X(H_R9, H_R8, 0, size - 1));     /* lea  r9, [r9+r8+size-1]  */
+        }
+        sign_r9(x);
+        base.index = H_R9;
+        base.scale = 3;
+        emit_load(e, H_R9, base, 8);                                  /* mov  r9, [r9*8+poison]   */
+    }
+    *m = HMEM_X(H_R8, H_R9, 0, 0);
+    m->is_gs = true;
+}
+
+bool xlat_seg_access(struct xlat *x, unsigned seg, struct hmem ea, unsigned addrsize, unsigned size, struct hmem *m)
+{
+    switch (seg_class_of(x, seg)) {
     case SEGC_FLAT:
         *m = ea;
         m->is_gs = true;
         m->is_addr32 = true;
         return true;
     case SEGC_BIG:
-        if (ea.index == H_NONE && ea.base != H_NONE && ea.base != H_R8) {
-            emit_load(e, H_R8, CPU_SEG(seg, base), 4);                    /* mov  r8d, base            */
-            emit_lea32(e, H_R8, HMEM_X(H_R8, ea.base, 0, ea.disp));       /* lea  r8d, [r8+reg+disp]   */
-        } else {
-            emit_lea32(e, H_R8, ea);                                      /* lea  r8d, [ea]            */
-            emit_load(e, H_R9, CPU_SEG(seg, base), 4);                    /* mov  r9d, base            */
-            emit_lea32(e, H_R8, HMEM_X(H_R8, H_R9, 0, 0));                /* lea  r8d, [r8+r9]         */
-        }
-        *m = HMEM(H_R8, 0);
-        m->is_gs = true;
+        access_big(x, seg, ea, m);
         return true;
     case SEGC_LIMITED:
-        /* r9 = limit - (ea + size - 1); negative makes the address non-canonical, which faults by itself. */
-        if (ea.base != H_R8 || ea.index != H_NONE || ea.disp)
-            emit_lea32(e, H_R8, ea);                                      /* lea  r8d, [ea]            */
-        emit_lea64(e, H_R10, HMEM(H_R8, (int)size - 1));                  /* lea  r10, [r8+size-1]     */
-        emit_not64(e, H_R10);                                             /* not  r10                  */
-        emit_load(e, H_R9, CPU_SEG(seg, limit), 4);                       /* mov  r9d, limit           */
-        emit_lea64(e, H_R9, HMEM_X(H_R9, H_R10, 0, 1));                   /* lea  r9, [r9+r10+1]       */
-        emit_bswap64(e, H_R9);                                            /* bswap r9: sign byte low   */
-        emit_movzx8(e, H_R9, H_R9);                                       /* movzx r9d, r9b            */
-        emit_bswap64(e, H_R9);                                            /* bswap r9: 0 or FF<<56     */
-        emit_load(e, H_R10, CPU_SEG(seg, base), 4);                       /* mov  r10d, base           */
-        emit_lea32(e, H_R8, HMEM_X(H_R8, H_R10, 0, 0));                   /* lea  r8d, [r8+r10]        */
-        *m = HMEM_X(H_R8, H_R9, 0, 0);
-        m->is_gs = true;
+        access_limited(x, seg, ea, addrsize, size, m);
         return true;
     default:
         return false;
     }
 }
 
-/* Effective address of a 16-bit form into R8D, zero-extended. */
-static void ea16(struct xlat *x, const struct insn *in)
+/* Effective address of a 16-bit form: a constant, or in R8D, zero-extended. */
+static struct hmem ea16(struct xlat *x, const struct insn *in)
 {
     struct emit *e = x->e;
     int32_t disp = (int32_t)in->disp;
 
-    if (in->base == INSN_NO_REG && in->index == INSN_NO_REG) {
-        emit_mov_ri32(e, H_R8, (uint16_t)disp);
-        return;
-    }
+    if (in->base == INSN_NO_REG && in->index == INSN_NO_REG)
+        return HMEM(H_NONE, (uint16_t)disp);
     int first = in->base != INSN_NO_REG ? in->base : in->index;
 
     if (in->base != INSN_NO_REG && in->index != INSN_NO_REG) {
@@ -85,6 +123,7 @@ static void ea16(struct xlat *x, const struct insn *in)
     } else {
         emit_movzx16(e, H_R8, host_reg(first));
     }
+    return HMEM(H_R8, 0);
 }
 
 static struct hmem ea32(const struct insn *in)
@@ -108,11 +147,7 @@ bool xlat_mem(struct xlat *x, const struct insn *in, unsigned size, struct hmem 
         return false;
     if (in->seg == SEG_CS && (in->desc->attr & ATTR_MEM_W))
         return false; /* code segments are never writable in protected mode */
-    if (in->addrsize == 2) {
-        ea16(x, in);
-        return xlat_seg_access(x, in->seg, HMEM(H_R8, 0), size, m);
-    }
-    return xlat_seg_access(x, in->seg, ea32(in), size, m);
+    return xlat_seg_access(x, in->seg, in->addrsize == 2 ? ea16(x, in) : ea32(in), in->addrsize, size, m);
 }
 
 static void set_prefixes(const struct insn *in, struct hinsn *h)
@@ -237,7 +272,7 @@ bool xlat_lea(struct xlat *x, const struct insn *in)
     if (!in->is_mem)
         return false;
     if (in->addrsize == 2) {
-        ea16(x, in);
+        ea_to_r8(x, ea16(x, in));
         if (in->opsize == 2)
             emit_mov_rr16(x->e, dst, H_R8);
         else
@@ -263,10 +298,7 @@ bool xlat_bit_string(struct xlat *x, const struct insn *in)
 
     if (!x->bt->has_bmi2 || seg_class_of(x, in->seg) == SEGC_ODD || (in->seg == SEG_CS && (in->desc->attr & ATTR_MEM_W)))
         return false;
-    if (in->addrsize == 2)
-        ea16(x, in);
-    else
-        emit_lea32(e, H_R8, ea32(in));                            /* lea   r8d, [ea]               */
+    ea_to_r8(x, in->addrsize == 2 ? ea16(x, in) : ea32(in));
     if (in->opsize == 2)
         emit_movsx16(e, H_R9, host_reg(in->reg));                 /* movsx r9d, off16              */
     else
@@ -278,7 +310,7 @@ bool xlat_bit_string(struct xlat *x, const struct insn *in)
     emit_lea32(e, H_R8, HMEM_X(H_R8, H_R9, shift - 3, 0));        /* lea   r8d, [r8+r9*4]          */
     if (in->addrsize == 2)
         emit_movzx16(e, H_R8, H_R8);
-    if (!xlat_seg_access(x, in->seg, HMEM(H_R8, 0), in->opsize, &h.mem))
+    if (!xlat_seg_access(x, in->seg, HMEM(H_R8, 0), in->addrsize, in->opsize, &h.mem))
         return false;
     if (in->opsize == 2)
         h.legacy[h.n_legacy++] = 0x66;
@@ -300,14 +332,8 @@ bool xlat_moffs(struct xlat *x, const struct insn *in)
         return false;
     if (size == 2)
         h.legacy[h.n_legacy++] = 0x66;
-    if (seg_class_of(x, in->seg) == SEGC_FLAT) {
-        if (!xlat_seg_access(x, in->seg, HMEM(H_NONE, (int32_t)off), size, &h.mem))
-            return false;
-    } else {
-        emit_mov_ri32(x->e, H_R8, (uint32_t)off);
-        if (!xlat_seg_access(x, in->seg, HMEM(H_R8, 0), size, &h.mem))
-            return false;
-    }
+    if (!xlat_seg_access(x, in->seg, HMEM(H_NONE, (int32_t)off), in->addrsize, size, &h.mem))
+        return false;
     emit_insn(x->e, &h);
     return true;
 }
@@ -323,7 +349,7 @@ bool xlat_xlat(struct xlat *x, const struct insn *in)
     emit_lea32(x->e, H_R8, HMEM_X(H_R8, H_RBX, 0, 0));                /* lea   r8d, [r8+rbx]   */
     if (in->addrsize == 2)
         emit_movzx16(x->e, H_R8, H_R8);
-    if (!xlat_seg_access(x, in->seg, HMEM(H_R8, 0), 1, &h.mem))
+    if (!xlat_seg_access(x, in->seg, HMEM(H_R8, 0), in->addrsize, 1, &h.mem))
         return false;
     emit_insn(x->e, &h);                                              /* mov   al, [..]        */
     return true;

@@ -51,7 +51,7 @@ static bool push_sreg(struct xlat *x, const struct insn *in)
             return false;
         emit_load(x->e, H_R11, CPU_SEG(s, sel), 2);
         emit_store(x->e, slot, H_R11, in->opsize);
-        xlat_stack_move(x, -(int)in->opsize);
+        xlat_stack_pushed(x, in->opsize);
         return true;
     }
     return false;
