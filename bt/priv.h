@@ -1,7 +1,7 @@
 /* What the files of bt/ share: blocks, contexts, the fields generated code uses, and the calls between them.
  *
  * Register convention of translated code (32-bit guests): EAX ECX EDX EBX EBP ESI EDI in their own host registers, guest ESP in
- * R12, all with zero upper halves; R15 = struct cpu, R14 = window base, R13 = instruction counter, R8-R11 scratch; GS base
+ * R12, all with zero upper halves; R15 = struct cpu, R14 = window base + 16, R13 = instruction counter, R8-R11 scratch; GS base
  * = window base; RSP = the return stack, a host stack of its own on which translated calls and returns pair; the
  * guest's status flags and DF in EFLAGS. */
 #ifndef BT_PRIV_H
@@ -15,7 +15,8 @@
 #include "host/fault.h"
 
 #define R_CPU H_R15
-#define R_WINDOW H_R14
+#define R_WINDOW_16 H_R14 /* window base + 16: its low bits are a shift count, see xlat_mem.c */
+#define WINDOW_BIAS 16
 #define R_COUNT H_R13
 #define R_SP H_R12
 

@@ -49,7 +49,8 @@ static void gen_enter(struct bt *bt, struct emit *e)
     emit_mov_rr64(e, H_R11, H_RSI);
     emit_store(e, HOT(host_rsp), H_RSP, 8);
     emit_load(e, H_RSP, HOT(ret_rsp), 8);
-    emit_load(e, R_WINDOW, HOT(window_base), 8);
+    emit_load(e, R_WINDOW_16, HOT(window_base), 8);
+    emit_lea64(e, R_WINDOW_16, HMEM(R_WINDOW_16, WINDOW_BIAS));
     emit_load(e, R_COUNT, HOT(icount), 8);
     emit_load(e, H_R8, CPU_FIELD(eflags), 4);
     emit_mov_rr32(e, H_R9, H_R8);

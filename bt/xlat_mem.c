@@ -20,13 +20,6 @@ static bool is_fp_like(const struct insn *in)
     return (in->desc->attr & (ATTR_MMX | ATTR_SSE)) != 0;
 }
 
-/* r9 = -1 if it is negative, else 0. */
-static void sign_r9(struct xlat *x)
-{
-    emit_bswap64(x->e, H_R9);                                         /* bswap r9: sign byte low  */
-    emit_movsx8_64(x->e, H_R9, H_R9);                                 /* movsx r9, r9b            */
-}
-
 static bool is_constant(struct hmem ea)
 {
     return ea.base == H_NONE && ea.index == H_NONE;
@@ -52,36 +45,52 @@ static void access_big(struct xlat *x, unsigned seg, struct hmem ea, struct hmem
     m->is_gs = m->is_addr32 = true;
 }
 
-/* Nothing branches and no flag changes: beyond the limit, what is loaded for the base makes the address non-canonical, and the host
- * faults.  A 16-bit offset of a byte cannot be beyond a limit of FFFFh. */
+/* A 64 KiB segment: what is above bit 15 of the last byte's offset is nonzero beyond the limit, and moved to the top of an address makes
+ * it non-canonical.  The host faults: nothing branches and no flag changes. */
+static void check_64k(struct xlat *x, unsigned size)
+{
+    emit_lea64(x->e, H_R10, HMEM(H_R8, size - 1));                    /* lea  r10, [r8+size-1]    */
+    emit_shrx64(x->e, H_R10, H_R10, R_WINDOW_16);                     /* shrx r10, r10, 16        */
+    emit_rorx64(x->e, H_R10, H_R10, 17);                              /* rorx r10, r10, 17        */
+}
+
+/* Other limits: the sign of offset + size - 1 - limit - 1 decides what is loaded for the base. */
+static void check_limit(struct xlat *x, unsigned seg, unsigned size)
+{
+    struct hmem base = CPU_SEG_CHECK(seg, poison);
+
+    emit_load(x->e, H_R9, CPU_SEG_CHECK(seg, minus_limit), 8);        /* mov  r9, -(limit+1)      */
+    emit_lea64(x->e, H_R9, HMEM_X(H_R9, H_R8, 0, size - 1));          /* lea  r9, [r9+r8+size-1]  */
+    emit_bswap64(x->e, H_R9);                                         /* bswap r9: sign byte low  */
+    emit_movsx8_64(x->e, H_R9, H_R9);                                 /* movsx r9, r9b: 0 or -1   */
+    base.index = H_R9;
+    base.scale = 3;
+    emit_load(x->e, H_R9, base, 8);                                   /* mov  r9, [r9*8+poison]   */
+}
+
 static void access_limited(struct xlat *x, unsigned seg, struct hmem ea, unsigned addrsize, unsigned size, struct hmem *m)
 {
     struct emit *e = x->e;
+    bool is_wide = is_64k(x, seg);
 
-    if (is_64k(x, seg) && is_constant(ea) && (uint32_t)ea.disp <= 0x10000 - size) {
+    if (is_wide && is_constant(ea) && (uint32_t)ea.disp <= 0x10000 - size) {
         emit_load(e, H_R9, CPU_SEG_CHECK(seg, base), 8);              /* mov  r9, base            */
         *m = HMEM(H_R9, ea.disp);
-        m->is_gs = true;
-        return;
-    }
-    ea_to_r8(x, ea);
-    if (is_64k(x, seg) && addrsize == 2 && size == 1) {
-        emit_load(e, H_R9, CPU_SEG_CHECK(seg, base), 8);              /* mov  r9, base            */
     } else {
-        struct hmem base = CPU_SEG_CHECK(seg, poison);
-
-        if (is_64k(x, seg)) {
-            emit_lea64(e, H_R9, HMEM(H_R8, (int)size - 1 - 0x10000)); /* lea  r9, [r8+size-1-64K] */
+        ea_to_r8(x, ea);
+        if (is_wide && addrsize == 2 && size == 1) {                  /* always inside            */
+            emit_load(e, H_R9, CPU_SEG_CHECK(seg, base), 8);          /* mov  r9, base            */
+            *m = HMEM_X(H_R8, H_R9, 0, 0);
+        } else if (is_wide && x->bt->has_bmi2) {
+            emit_load(e, H_R9, CPU_SEG_CHECK(seg, base), 8);          /* mov  r9, base            */
+            check_64k(x, size);
+            emit_lea64(e, H_R9, HMEM_X(H_R9, H_R8, 0, 0));            /* lea  r9, [r9+r8]         */
+            *m = HMEM_X(H_R9, H_R10, 0, 0);
         } else {
-            emit_load(e, H_R9, CPU_SEG_CHECK(seg, minus_limit), 8);   /* mov  r9, -(limit+1)      */
-            emit_lea64(e, H_R9, HMEM_X(H_R9, H_R8, 0, size - 1));     /* lea  r9, [r9+r8+size-1]  */
+            check_limit(x, seg, size);
+            *m = HMEM_X(H_R8, H_R9, 0, 0);
         }
-        sign_r9(x);
-        base.index = H_R9;
-        base.scale = 3;
-        emit_load(e, H_R9, base, 8);                                  /* mov  r9, [r9*8+poison]   */
     }
-    *m = HMEM_X(H_R8, H_R9, 0, 0);
     m->is_gs = true;
 }
 
@@ -373,9 +382,9 @@ bool xlat_string(struct xlat *x, const struct insn *in)
     if (uses_di && e->check)
         check_access(e, &HMEM(H_RDI, 0));
     if (uses_si)
-        emit_lea64(e, H_RSI, HMEM_X(R_WINDOW, H_RSI, 0, 0));          /* lea rsi, [r14+rsi]    */
+        emit_lea64(e, H_RSI, HMEM_X(R_WINDOW_16, H_RSI, 0, -WINDOW_BIAS)); /* lea rsi, [r14+rsi-16] */
     if (uses_di)
-        emit_lea64(e, H_RDI, HMEM_X(R_WINDOW, H_RDI, 0, 0));          /* lea rdi, [r14+rdi]    */
+        emit_lea64(e, H_RDI, HMEM_X(R_WINDOW_16, H_RDI, 0, -WINDOW_BIAS)); /* lea rdi, [r14+rdi-16] */
     if (is_repeated && (insn_is(in, op_cmps) || insn_is(in, op_scas))) {
         /* A fault in the middle leaves the flags of before (SDM 2B, REP); some hosts leave the last comparison's. */
         emit_u8(e, 0x9c);                                             /* pushfq                */
