@@ -347,6 +347,31 @@ static void on_fault_exit(struct bt *bt)
 
 /* --- the fault handler: runs on the signal stack, interrupting translated code only --- */
 
+/* Guest registers that wait elsewhere while an instruction uses their host registers.  A REP that came beyond 64 KiB, or past an element
+ * that wraps there, begins anew. */
+static void fix_string(struct cpu *cpu, const struct fault *f, unsigned fix)
+{
+    uint32_t si = (uint32_t)f->regs[FAULT_R10], di = (uint32_t)f->regs[FAULT_R11], cx = (uint32_t)f->regs[FAULT_R8];
+
+    if (fix & FIX_REP16) {
+        uint32_t si_now = (uint32_t)(f->regs[FAULT_RSI] - cpu->seg[fix >> FIX_SEG_SHIFT].base);
+        uint32_t di_now = (uint32_t)(f->regs[FAULT_RDI] - cpu->seg[SEG_ES].base);
+
+        if ((!(fix & FIX_RSI_R10) || si_now <= 0xffff) && (!(fix & FIX_RDI_R11) || di_now <= 0xffff)) {
+            si = (si & 0xffff0000) | si_now;
+            di = (di & 0xffff0000) | di_now;
+            cx = (cx & 0xffff0000) | (uint16_t)f->regs[FAULT_RCX];
+        }
+        cpu->gpr[REG_CX] = cx;
+    }
+    if (fix & FIX_FLAGS)
+        cpu->eflags = (cpu->eflags & ~EFLAGS_NATIVE) | ((uint32_t)hot_of(cpu)->flags_before & EFLAGS_NATIVE);
+    if (fix & FIX_RSI_R10)
+        cpu->gpr[REG_SI] = si;
+    if (fix & FIX_RDI_R11)
+        cpu->gpr[REG_DI] = di;
+}
+
 static void save_state(struct bt *bt, struct fault *f, uint32_t guest_rip, unsigned fix)
 {
     static const int reg[8] = {FAULT_RAX, FAULT_RCX, FAULT_RDX, FAULT_RBX, FAULT_R12, FAULT_RBP, FAULT_RSI, FAULT_RDI};
@@ -354,10 +379,8 @@ static void save_state(struct bt *bt, struct fault *f, uint32_t guest_rip, unsig
 
     for (unsigned i = 0; i < 8; i++)
         cpu->gpr[i] = (uint32_t)f->regs[reg[i]];
-    if (fix == FIX_RDI_R11)
-        cpu->gpr[REG_DI] = (uint32_t)f->regs[FAULT_R11];
-    cpu->eflags = (cpu->eflags & ~EFLAGS_NATIVE) |
-                  ((uint32_t)f->regs[fix == FIX_FLAGS_R11 ? FAULT_R11 : FAULT_EFL] & EFLAGS_NATIVE);
+    cpu->eflags = (cpu->eflags & ~EFLAGS_NATIVE) | ((uint32_t)f->regs[FAULT_EFL] & EFLAGS_NATIVE);
+    fix_string(cpu, f, fix);
     cpu->rip = guest_rip;
     hot_of(cpu)->icount = (uint64_t)f->regs[FAULT_R13];
     hot_of(cpu)->ret_rsp = (uint64_t)f->regs[FAULT_RSP];

@@ -49,6 +49,7 @@ struct bt_hot {
     uint64_t fp_loaded;
     uint64_t mxcsr_default;
     uint64_t check_r8, check_rax, check_flags; /* saved by the stub of bt/check.c */
+    uint64_t scratch, flags_before; /* of a REP with 16-bit addresses */
 };
 _Static_assert(sizeof(struct bt_hot) <= sizeof(((struct cpu *)0)->bt_words), "bt_words too small");
 #define HOT(field) HMEM(R_CPU, offsetof(struct cpu, bt_words) + offsetof(struct bt_hot, field))
@@ -91,7 +92,14 @@ struct callout_cause {
 };
 
 /* Host PC -> guest state. */
-enum fix { FIX_NONE, FIX_RDI_R11 /* guest EDI is in R11 */, FIX_FLAGS_R11 /* flags of before are in R11 */ };
+enum fix {
+    FIX_NONE,
+    FIX_RDI_R11 = 1, /* guest EDI is in R11 */
+    FIX_RSI_R10 = 2,
+    FIX_REP16 = 4,   /* a REP with 16-bit addresses: ECX is in R8, and all three count in their low halves */
+    FIX_FLAGS = 8,   /* flags of before are in hot.flags_before */
+    FIX_SEG_SHIFT = 4 /* segment of RSI */
+};
 struct recover {
     uint32_t host_off; /* of the first host instruction of the guest instruction */
     uint32_t guest_rip;

@@ -2,7 +2,6 @@
  * window.  Everything inserted around it is flag-neutral. */
 #include "bt/xlat.h"
 
-#include "bt/check.h"
 #include "cpu/ops.h"
 
 static bool is_gpr_reg_kind(unsigned k)
@@ -55,12 +54,12 @@ static void check_64k(struct xlat *x, unsigned size)
 }
 
 /* Other limits: the sign of offset + size - 1 - limit - 1 decides what is loaded for the base. */
-static void check_limit(struct xlat *x, unsigned seg, unsigned size)
+void xlat_check_limit(struct xlat *x, unsigned seg, int reg, unsigned size)
 {
     struct hmem base = CPU_SEG_CHECK(seg, poison);
 
     emit_load(x->e, H_R9, CPU_SEG_CHECK(seg, minus_limit), 8);        /* mov  r9, -(limit+1)      */
-    emit_lea64(x->e, H_R9, HMEM_X(H_R9, H_R8, 0, size - 1));          /* lea  r9, [r9+r8+size-1]  */
+    emit_lea64(x->e, H_R9, HMEM_X(H_R9, reg, 0, size - 1));           /* lea  r9, [r9+reg+size-1] */
     emit_bswap64(x->e, H_R9);                                         /* bswap r9: sign byte low  */
     emit_movsx8_64(x->e, H_R9, H_R9);                                 /* movsx r9, r9b: 0 or -1   */
     base.index = H_R9;
@@ -87,7 +86,7 @@ static void access_limited(struct xlat *x, unsigned seg, struct hmem ea, unsigne
             emit_lea64(e, H_R9, HMEM_X(H_R9, H_R8, 0, 0));            /* lea  r9, [r9+r8]         */
             *m = HMEM_X(H_R9, H_R10, 0, 0);
         } else {
-            check_limit(x, seg, size);
+            xlat_check_limit(x, seg, H_R8, size);
             *m = HMEM_X(H_R8, H_R9, 0, 0);
         }
     }
@@ -361,45 +360,5 @@ bool xlat_xlat(struct xlat *x, const struct insn *in)
     if (!xlat_seg_access(x, in->seg, HMEM(H_R8, 0), in->addrsize, 1, &h.mem))
         return false;
     emit_insn(x->e, &h);                                              /* mov   al, [..]        */
-    return true;
-}
-
-/* String instructions run as themselves on 64-bit pointers into the window.  A window is 4 GiB-aligned, so truncation
- * gives the guest's registers back, also when a fault stops a REP in the middle. */
-bool xlat_string(struct xlat *x, const struct insn *in)
-{
-    struct emit *e = x->e;
-    bool uses_si = insn_is(in, op_movs) || insn_is(in, op_cmps) || insn_is(in, op_lods);
-    bool uses_di = !insn_is(in, op_lods);
-    bool is_repeated = in->rep != 0 && (in->desc->attr & ATTR_REP);
-
-    if (in->addrsize != 4 || insn_is(in, op_ins) || insn_is(in, op_outs))
-        return false;
-    if ((uses_si && seg_class_of(x, in->seg) != SEGC_FLAT) || (uses_di && seg_class_of(x, SEG_ES) != SEGC_FLAT))
-        return false;
-    if (uses_si && e->check)
-        check_access(e, &HMEM(H_RSI, 0));
-    if (uses_di && e->check)
-        check_access(e, &HMEM(H_RDI, 0));
-    if (uses_si)
-        emit_lea64(e, H_RSI, HMEM_X(R_WINDOW_16, H_RSI, 0, -WINDOW_BIAS)); /* lea rsi, [r14+rsi-16] */
-    if (uses_di)
-        emit_lea64(e, H_RDI, HMEM_X(R_WINDOW_16, H_RDI, 0, -WINDOW_BIAS)); /* lea rdi, [r14+rdi-16] */
-    if (is_repeated && (insn_is(in, op_cmps) || insn_is(in, op_scas))) {
-        /* A fault in the middle leaves the flags of before (SDM 2B, REP); some hosts leave the last comparison's. */
-        emit_u8(e, 0x9c);                                             /* pushfq                */
-        emit_u8(e, 0x41);
-        emit_u8(e, 0x5b);                                             /* pop  r11              */
-        xlat_recover(x, FIX_FLAGS_R11);
-    }
-    if ((in->opcode & 1) && in->opsize == 2)
-        emit_u8(e, 0x66);
-    if (is_repeated)
-        emit_u8(e, in->rep);
-    emit_u8(e, in->opcode);
-    if (uses_si)
-        emit_mov_rr32(e, H_RSI, H_RSI);                               /* mov esi, esi          */
-    if (uses_di)
-        emit_mov_rr32(e, H_RDI, H_RDI);                               /* mov edi, edi          */
     return true;
 }
