@@ -94,6 +94,9 @@ void xlat_finish_exits(struct xlat *x);
 /* xlat_system.c: SENSITIVE and PRIVILEGED rows that need not leave */
 bool xlat_system(struct xlat *x, const struct insn *in);
 
+/* xlat_real.c: SENSITIVE rows that are simple in real and virtual-8086 mode */
+bool xlat_real(struct xlat *x, const struct insn *in);
+
 /* translate.c */
 void xlat_callout(struct xlat *x, const struct insn *in, bool may_resume);
 void xlat_recover(struct xlat *x, unsigned fix); /* from here on, a fault is at the current instruction */

@@ -191,6 +191,8 @@ bool xlat_system(struct xlat *x, const struct insn *in)
         is_done = cli(x);
     else if (insn_is(in, op_sti))
         is_done = sti(x, in);
+    else
+        is_done = xlat_real(x, in);
     if (is_done)
         count_executed(x, in);
     return is_done;
