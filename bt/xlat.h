@@ -69,6 +69,8 @@ bool xlat_lea(struct xlat *x, const struct insn *in);
 bool xlat_bit_string(struct xlat *x, const struct insn *in);
 bool xlat_moffs(struct xlat *x, const struct insn *in);
 bool xlat_xlat(struct xlat *x, const struct insn *in);
+/* dst = 0, or what makes an address non-canonical, if size bytes at reg are not inside 64 KiB.  BMI2. */
+void xlat_check_64k(struct xlat *x, int dst, int reg, unsigned size);
 /* R9 = base of a limited segment, or what makes the address of reg + R9 non-canonical, if size bytes at reg are not inside. */
 void xlat_check_limit(struct xlat *x, unsigned seg, int reg, unsigned size);
 

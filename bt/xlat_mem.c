@@ -46,11 +46,11 @@ static void access_big(struct xlat *x, unsigned seg, struct hmem ea, struct hmem
 
 /* A 64 KiB segment: what is above bit 15 of the last byte's offset is nonzero beyond the limit, and moved to the top of an address makes
  * it non-canonical.  The host faults: nothing branches and no flag changes. */
-static void check_64k(struct xlat *x, unsigned size)
+void xlat_check_64k(struct xlat *x, int dst, int reg, unsigned size)
 {
-    emit_lea64(x->e, H_R10, HMEM(H_R8, size - 1));                    /* lea  r10, [r8+size-1]    */
-    emit_shrx64(x->e, H_R10, H_R10, R_WINDOW_16);                     /* shrx r10, r10, 16        */
-    emit_rorx64(x->e, H_R10, H_R10, 17);                              /* rorx r10, r10, 17        */
+    emit_lea64(x->e, dst, HMEM(reg, size - 1));                       /* lea  r10, [r8+size-1]    */
+    emit_shrx64(x->e, dst, dst, R_WINDOW_16);                         /* shrx r10, r10, 16        */
+    emit_rorx64(x->e, dst, dst, 17);                                  /* rorx r10, r10, 17        */
 }
 
 /* Other limits: the sign of offset + size - 1 - limit - 1 decides what is loaded for the base. */
@@ -82,7 +82,7 @@ static void access_limited(struct xlat *x, unsigned seg, struct hmem ea, unsigne
             *m = HMEM_X(H_R8, H_R9, 0, 0);
         } else if (is_wide && x->bt->has_bmi2) {
             emit_load(e, H_R9, CPU_SEG_CHECK(seg, base), 8);          /* mov  r9, base            */
-            check_64k(x, size);
+            xlat_check_64k(x, H_R10, H_R8, size);
             emit_lea64(e, H_R9, HMEM_X(H_R9, H_R8, 0, 0));            /* lea  r9, [r9+r8]         */
             *m = HMEM_X(H_R9, H_R10, 0, 0);
         } else {

@@ -63,7 +63,7 @@ static void string_flat(const struct string *s)
         emit_mov_rr32(e, H_RDI, H_RDI);                                    /* mov edi, edi          */
 }
 
-/* reg = host pointer of seg:[reg], or no canonical address.  R9 is used. */
+/* reg = host pointer of seg:[reg], or no canonical address.  R8, when single, and R9 are used. */
 static void to_pointer(const struct string *s, int reg, unsigned seg)
 {
     struct emit *e = s->e;
@@ -78,11 +78,24 @@ static void to_pointer(const struct string *s, int reg, unsigned seg)
         emit_load(e, H_R9, CPU_SEG(seg, base), 4);                         /* mov r9d, base         */
         emit_lea32(e, reg, HMEM_X(reg, H_R9, 0, 0));                       /* lea esi, [rsi+r9]     */
     } else if (class == SEGC_LIMITED) {
-        if (is_inside)
+        if (!is_inside && is_wide && s->x->bt->has_bmi2) {
+            xlat_check_64k(s->x, H_R8, reg, s->size);                      /* r8 = 0, or poison     */
             emit_load(e, H_R9, CPU_SEG_CHECK(seg, base), 8);               /* mov r9, base          */
-        else
+            emit_lea64(e, reg, HMEM_X(reg, H_R8, 0, 0));                   /* lea rsi, [rsi+r8]     */
+        } else if (is_inside) {
+            emit_load(e, H_R9, CPU_SEG_CHECK(seg, base), 8);               /* mov r9, base          */
+        } else {
             xlat_check_limit(s->x, seg, reg, s->size);                     /* r9 = base, or poison  */
+        }
+        if (e->check) {
+            emit_lea64(e, reg, HMEM_X(reg, H_R9, 0, 0));
+            check_access(e, &HMEM(reg, 0));
+            emit_lea64(e, reg, HMEM_X(reg, R_WINDOW_16, 0, -WINDOW_BIAS));
+            return;
+        }
+        emit_lea64(e, H_R9, HMEM_X(H_R9, R_WINDOW_16, 0, -WINDOW_BIAS));   /* lea r9, [r9+r14-16]   */
         emit_lea64(e, reg, HMEM_X(reg, H_R9, 0, 0));                       /* lea rsi, [rsi+r9]     */
+        return;
     }
     if (e->check)
         check_access(e, &HMEM(reg, 0));
