@@ -24,6 +24,7 @@
 const char *const bt_technique_names[BT_TECHNIQUES] = {
     [BT_TIERS] = "tiers",
     [BT_DECAY] = "decay",
+    [BT_FAR] = "far",
 };
 
 static bool is_with(const struct bt *bt, enum bt_technique t)
@@ -67,6 +68,8 @@ static enum exit_reason enter(struct bt *bt, const uint8_t *host_pc)
     bt->is_running = true;
     reason = bt->enter(bt->cpu, host_pc);
     bt->is_running = false;
+    if (bt->ctx)
+        bt->ctx = (struct ctx *)(uintptr_t)hot_of(bt->cpu)->ctx;
     return (enum exit_reason)reason;
 }
 
@@ -83,8 +86,12 @@ static bool ctx_is_current(struct bt *bt)
 static void ctx_select(struct bt *bt)
 {
     struct bt_hot *hot = hot_of(bt->cpu);
+    struct ctx *from = bt->ctx;
 
     bt->ctx = ctx_current(bt);
+    if (from && bt->n_ctx > 1) /* else it may be gone */
+        ctx_note_far(bt, from);
+    hot->ctx = (uint64_t)(uintptr_t)bt->ctx;
     hot->window_base = (uint64_t)(uintptr_t)bt->ctx->w->base;
     hot->code_map = (uint64_t)(uintptr_t)bt->ctx->w->code;
     hot->jump_table = (uint64_t)(uintptr_t)bt->ctx->jump_table;

@@ -240,15 +240,25 @@ void emit_shrx64(struct emit *e, int dst, int src, int count)
     vex_rvm(e, 0x83, 0xf7, dst, count, src);
 }
 
-/* VEX.LZ.F2.0F3A.W1 F0 /r ib */
-void emit_rorx64(struct emit *e, int dst, int src, unsigned count)
+/* VEX.LZ.F2.0F3A F0 /r ib */
+static void rorx(struct emit *e, bool w, int dst, int src, unsigned count)
 {
     emit_u8(e, 0xc4);
     emit_u8(e, (uint8_t)((dst & 8 ? 0 : 0x80) | 0x40 | (src & 8 ? 0 : 0x20) | 0x03));
-    emit_u8(e, 0xfb);
+    emit_u8(e, w ? 0xfb : 0x7b);
     emit_u8(e, 0xf0);
     emit_u8(e, (uint8_t)(0xc0 | (dst & 7) << 3 | (src & 7)));
     emit_u8(e, (uint8_t)count);
+}
+
+void emit_rorx32(struct emit *e, int dst, int src, unsigned count)
+{
+    rorx(e, false, dst, src, count);
+}
+
+void emit_rorx64(struct emit *e, int dst, int src, unsigned count)
+{
+    rorx(e, true, dst, src, count);
 }
 
 void emit_not64(struct emit *e, int r)

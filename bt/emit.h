@@ -82,6 +82,7 @@ void emit_pext32(struct emit *e, int dst, int src, int mask);
 void emit_pdep32(struct emit *e, int dst, int src, int mask);
 void emit_sarx32(struct emit *e, int dst, int src, int count);
 void emit_shrx64(struct emit *e, int dst, int src, int count);
+void emit_rorx32(struct emit *e, int dst, int src, unsigned count);
 void emit_rorx64(struct emit *e, int dst, int src, unsigned count);
 void emit_mov_rr16(struct emit *e, int dst, int src); /* low 16 bits only */
 void emit_not64(struct emit *e, int r);

@@ -49,7 +49,9 @@ struct bt_hot {
     uint64_t fp_loaded;
     uint64_t mxcsr_default;
     uint64_t check_r8, check_rax, check_flags; /* saved by the stub of bt/check.c */
-    uint64_t scratch, flags_before; /* of a REP with 16-bit addresses */
+    uint64_t scratch, flags_before; /* of one instruction */
+    uint64_t ctx;                   /* struct ctx; translated code changes it with CS, see xlat_far.c */
+    uint64_t far_ip, far_sel;       /* of one instruction */
 };
 _Static_assert(sizeof(struct bt_hot) <= sizeof(((struct cpu *)0)->bt_words), "bt_words too small");
 #define HOT(field) HMEM(R_CPU, offsetof(struct cpu, bt_words) + offsetof(struct bt_hot, field))
@@ -122,12 +124,21 @@ struct block {
     struct block *hash_next, *frame_next, *frame2_next;
 };
 
+/* The context that code of another one goes to by loading CS with a selector; of the same window, mode and limit. */
+struct far_entry {
+    int32_t minus_sel; /* 1: none */
+    struct ctx *to;
+};
+#define FAR_ENTRIES 256u
+#define FAR_INDEX(sel) ((((sel) >> 8) + (sel)) & (FAR_ENTRIES - 1))
+
 /* Execution context: all that decides which translation of an address runs, besides its bytes. */
 struct ctx {
     struct ctx *hash_next;
     struct window *w;
     uint32_t mode, cs_base, cs_limit;
     const uint8_t **jump_table; /* private copy-on-write mapping; every entry initially the miss stub */
+    struct far_entry *far;      /* [FAR_ENTRIES] in real and virtual-8086 mode, else NULL */
 };
 
 struct bt_stats {
@@ -211,6 +222,7 @@ void tcache_flush(struct bt *bt);
 void tcache_invalidate(struct bt *bt, uint64_t off, uint64_t len); /* guest memory bytes changed */
 void tcache_add_recover(struct bt *bt, struct block *b, uint32_t guest_rip, unsigned rest, unsigned fix);
 struct ctx *ctx_current(struct bt *bt);
+void ctx_note_far(struct bt *bt, struct ctx *from); /* code of from went to the current context, perhaps by a far transfer */
 void ctx_code_gone(void *bt, struct window *w, uint32_t page);
 void ctx_drop_all(struct bt *bt);
 void bt_reset_return_stack(struct bt *bt);

@@ -95,9 +95,17 @@ void xlat_finish_exits(struct xlat *x);
 
 /* xlat_system.c: SENSITIVE and PRIVILEGED rows that need not leave */
 bool xlat_system(struct xlat *x, const struct insn *in);
+void xlat_and_neutral(struct emit *e, int dst, uint32_t imm); /* dst &= imm; R10 is used.  BMI2. */
+/* These change flags. */
+enum { ALU_OR = 1, ALU_AND = 4, ALU_TEST = 8 };
+void xlat_alu_ri32(struct emit *e, unsigned op, int r, uint32_t imm);
+void xlat_alu_rr32(struct emit *e, uint8_t opcode, int dst, int src);
 
 /* xlat_real.c: SENSITIVE rows that are simple in real and virtual-8086 mode */
 bool xlat_real(struct xlat *x, const struct insn *in);
+
+/* xlat_far.c: true also for its own call-outs */
+bool xlat_far(struct xlat *x, const struct insn *in);
 
 /* translate.c */
 void xlat_callout(struct xlat *x, const struct insn *in, bool may_resume);
