@@ -26,6 +26,7 @@ const char *const bt_technique_names[BT_TECHNIQUES] = {
     [BT_TIERS] = "tiers",
     [BT_FAST] = "fast",
     [BT_DECAY] = "decay",
+    [BT_FAR] = "far",
 };
 
 static bool is_with(const struct bt *bt, enum bt_technique t)
@@ -73,6 +74,8 @@ static enum exit_reason enter(struct bt *bt, const uint8_t *host_pc)
     bt->is_running = true;
     reason = bt->enter(bt->cpu, host_pc);
     bt->is_running = false;
+    if (bt->ctx)
+        bt->ctx = (struct ctx *)(uintptr_t)hot_of(bt->cpu)->ctx;
     return (enum exit_reason)reason;
 }
 
@@ -91,6 +94,7 @@ void ctx_enter(struct bt *bt, struct ctx *c)
     struct bt_hot *hot = hot_of(bt->cpu);
 
     bt->ctx = c;
+    hot->ctx = (uint64_t)(uintptr_t)c;
     hot->window_base = (uint64_t)(uintptr_t)bt->ctx->w->base;
     hot->code_map = (uint64_t)(uintptr_t)bt->ctx->w->code;
     hot->jump_table = (uint64_t)(uintptr_t)bt->ctx->jump_table;
@@ -100,7 +104,11 @@ void ctx_enter(struct bt *bt, struct ctx *c)
 
 static void ctx_select(struct bt *bt)
 {
+    struct ctx *from = bt->ctx;
+
     ctx_enter(bt, ctx_current(bt));
+    if (from && bt->n_ctx > 1) /* else it may be gone */
+        ctx_note_far(bt, from);
 }
 
 /* --- finding --- */
@@ -364,6 +372,31 @@ static void on_fault_exit(struct bt *bt)
 
 /* --- the fault handler: runs on the signal stack, interrupting translated code only --- */
 
+/* Guest registers that wait elsewhere while an instruction uses their host registers.  A REP that came beyond 64 KiB, or past an element
+ * that wraps there, begins anew. */
+static void fix_string(struct cpu *cpu, const struct fault *f, unsigned fix)
+{
+    uint32_t si = (uint32_t)f->regs[FAULT_R10], di = (uint32_t)f->regs[FAULT_R11], cx = (uint32_t)f->regs[FAULT_R8];
+
+    if (fix & FIX_REP16) {
+        uint32_t si_now = (uint32_t)(f->regs[FAULT_RSI] - cpu->seg[fix >> FIX_SEG_SHIFT].base);
+        uint32_t di_now = (uint32_t)(f->regs[FAULT_RDI] - cpu->seg[SEG_ES].base);
+
+        if ((!(fix & FIX_RSI_R10) || si_now <= 0xffff) && (!(fix & FIX_RDI_R11) || di_now <= 0xffff)) {
+            si = (si & 0xffff0000) | si_now;
+            di = (di & 0xffff0000) | di_now;
+            cx = (cx & 0xffff0000) | (uint16_t)f->regs[FAULT_RCX];
+        }
+        cpu->gpr[REG_CX] = cx;
+    }
+    if (fix & FIX_FLAGS)
+        cpu->eflags = (cpu->eflags & ~EFLAGS_NATIVE) | ((uint32_t)hot_of(cpu)->flags_before & EFLAGS_NATIVE);
+    if (fix & FIX_RSI_R10)
+        cpu->gpr[REG_SI] = si;
+    if (fix & FIX_RDI_R11)
+        cpu->gpr[REG_DI] = di;
+}
+
 static void save_state(struct bt *bt, struct fault *f, uint32_t guest_rip, unsigned fix)
 {
     static const int reg[8] = {FAULT_RAX, FAULT_RCX, FAULT_RDX, FAULT_RBX, FAULT_R12, FAULT_RBP, FAULT_RSI, FAULT_RDI};
@@ -371,10 +404,8 @@ static void save_state(struct bt *bt, struct fault *f, uint32_t guest_rip, unsig
 
     for (unsigned i = 0; i < 8; i++)
         cpu->gpr[i] = (uint32_t)f->regs[reg[i]];
-    if (fix == FIX_RDI_R11)
-        cpu->gpr[REG_DI] = (uint32_t)f->regs[FAULT_R11];
-    cpu->eflags = (cpu->eflags & ~EFLAGS_NATIVE) |
-                  ((uint32_t)f->regs[fix == FIX_FLAGS_R11 ? FAULT_R11 : FAULT_EFL] & EFLAGS_NATIVE);
+    cpu->eflags = (cpu->eflags & ~EFLAGS_NATIVE) | ((uint32_t)f->regs[FAULT_EFL] & EFLAGS_NATIVE);
+    fix_string(cpu, f, fix);
     cpu->rip = guest_rip;
     hot_of(cpu)->icount = (uint64_t)f->regs[FAULT_R13];
     hot_of(cpu)->ret_rsp = (uint64_t)f->regs[FAULT_RSP];

@@ -13,6 +13,7 @@ enum bt_technique {
     BT_TIERS,        /* interpret code until it has run a few times */
     BT_FAST,         /* segment loads, SYSENTER, SYSEXIT, IRET and RDTSC without leaving for the dispatcher */
     BT_DECAY,        /* translate a call-out site in full again once its accesses are ordinary memory */
+    BT_FAR,          /* far calls, jumps, returns, INT and IRET of real mode in place */
     BT_TECHNIQUES
 };
 extern const char *const bt_technique_names[BT_TECHNIQUES];
@@ -25,6 +26,9 @@ struct bt_options {
     unsigned without;     /* bits 1 << enum bt_technique: left out */
     bool is_checked;      /* check each access of translated code to guest memory (bt/check.h); slow */
     bool want_perf_map;   /* write /tmp/perf-<pid>.map for Linux perf */
+    /* The symbol a linear address belongs to and the offset from its start, or NULL; may be NULL itself. */
+    const char *(*symbol)(const void *opaque, uint32_t linear, uint32_t *offset);
+    const void *symbol_opaque;
 };
 
 /* Installs cpu->mmu_hooks and a guestmem watch.  NULL with *why if the host cannot do it (no memory, no BMI…). */

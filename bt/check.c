@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define BEYOND_LIMIT 0xff000000u /* bits 63:32 of what xlat_seg_access() makes of an offset beyond the limit */
 #define CC_E 4
 #define CC_NE 5
+#define CC_BE 6
 
 void check_access(struct emit *e, const struct hmem *m)
 {
@@ -32,6 +32,8 @@ void check_generate(struct bt *bt)
 {
     static const uint8_t save_flags[] = {0x9f, 0x0f, 0x90, 0xc0};     /* lahf; seto al                    */
     static const uint8_t upper_half[] = {0x48, 0xc1, 0xe8, 0x20};     /* shr rax, 32                      */
+    /* sar rax, 47; inc rax; cmp rax, 1: "below or equal" for canonical addresses */
+    static const uint8_t is_canonical[] = {0x48, 0xc1, 0xf8, 0x2f, 0x48, 0xff, 0xc0, 0x48, 0x83, 0xf8, 0x01};
     static const uint8_t rdgsbase_rax[] = {0xf3, 0x48, 0x0f, 0xae, 0xc8};
     static const uint8_t restore_flags[] = {0x04, 0x7f, 0x9e};        /* add al, 7fh (OF again); sahf     */
     static const uint8_t ud2[] = {0x0f, 0x0b};
@@ -46,17 +48,18 @@ void check_generate(struct bt *bt)
     emit_mov_rr64(e, H_RAX, H_R8);
     emit_bytes(e, upper_half, sizeof(upper_half));
     inside = emit_short(e, CC_E);
-    struct hinsn cmp = {.op = {0x81}, .n_op = 1, .has_modrm = true, .reg = 7, .rm = H_RAX, .imm = BEYOND_LIMIT,
-                        .imm_len = 4};
-    emit_insn(e, &cmp);                                               /* cmp eax, BEYOND_LIMIT            */
-    fail[n++] = emit_short(e, CC_NE);
+    emit_mov_rr64(e, H_RAX, H_R8);
+    emit_bytes(e, is_canonical, sizeof(is_canonical));
+    fail[n++] = emit_short(e, CC_BE);
     emit_patch8(e, inside);
     emit_load(e, H_RAX, HOT(window_base), 8);
-    cmp_rr64(e, H_RAX, R_WINDOW);
+    emit_lea64(e, H_RAX, HMEM(H_RAX, WINDOW_BIAS));
+    cmp_rr64(e, H_RAX, R_WINDOW_16);
     fail[n++] = emit_short(e, CC_NE);
     if (bt->has_fsgsbase) {
         emit_bytes(e, rdgsbase_rax, sizeof(rdgsbase_rax));
-        cmp_rr64(e, H_RAX, R_WINDOW);
+        emit_lea64(e, H_RAX, HMEM(H_RAX, WINDOW_BIAS));
+        cmp_rr64(e, H_RAX, R_WINDOW_16);
         fail[n++] = emit_short(e, CC_NE);
     }
     emit_load(e, H_RAX, HOT(check_flags), 8);

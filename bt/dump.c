@@ -39,12 +39,28 @@ static unsigned dump_one(FILE *f, const uint8_t *bytes, unsigned avail, uint32_t
     return len;
 }
 
+/* " <name+0x10>" of the code at linear, or nothing. */
+static void symbol_of(const struct bt *bt, uint32_t linear, char *text, size_t size)
+{
+    uint32_t offset = 0;
+    const char *name = bt->opt.symbol ? bt->opt.symbol(bt->opt.symbol_opaque, linear, &offset) : NULL;
+
+    text[0] = 0;
+    if (name && offset)
+        snprintf(text, size, "%s+%#x", name, offset);
+    else if (name)
+        snprintf(text, size, "%s", name);
+}
+
 void block_dump(const struct bt *bt, const struct block *b, FILE *f)
 {
     uint8_t bytes[16];
+    char symbol[256];
     unsigned n;
 
-    fprintf(f, "block %#x, %u instructions, mode %#x, cs base %#x; guest code:\n", b->guest_rip, b->n_insns, b->mode, b->cs_base);
+    symbol_of(bt, b->guest_rip + b->cs_base, symbol, sizeof(symbol));
+    fprintf(f, "block %#x%s%s%s, %u instructions, mode %#x, cs base %#x; guest code:\n", b->guest_rip, symbol[0] ? " <" : "", symbol,
+            symbol[0] ? ">" : "", b->n_insns, b->mode, b->cs_base);
     for (uint32_t rip = b->guest_rip; (n = block_bytes(bt, b, rip, bytes)) != 0;)
         rip += dump_one(f, bytes, n, rip, b->mode & MODE_CS32 ? 4 : 2);
     fprintf(f, "host code (offsets in the code cache; %#x is where direct jumps enter):\n", b->direct);
@@ -71,9 +87,16 @@ void block_dump(const struct bt *bt, const struct block *b, FILE *f)
 /* One line per block, as tools/perf/Documentation/jit-interface.txt of Linux describes. */
 void perf_map_add(struct bt *bt, const struct block *b)
 {
-    if (bt->perf_map)
-        fprintf(bt->perf_map, "%lx %x guest_%08x_%s\n", (unsigned long)(uintptr_t)(bt->codemem.exec + b->indirect),
-                b->host_end - b->indirect, b->guest_rip + b->cs_base, (b->mode >> MODE_CPL_SHIFT & 3) == 3 ? "user" : "kernel");
+    uint32_t linear = b->guest_rip + b->cs_base;
+    char symbol[256];
+
+    if (!bt->perf_map)
+        return;
+    symbol_of(bt, linear, symbol, sizeof(symbol));
+    if (!symbol[0])
+        snprintf(symbol, sizeof(symbol), "guest_%08x_%s", linear, (b->mode >> MODE_CPL_SHIFT & 3) == 3 ? "user" : "kernel");
+    fprintf(bt->perf_map, "%lx %x %s\n", (unsigned long)(uintptr_t)(bt->codemem.exec + b->indirect), b->host_end - b->indirect,
+            symbol);
 }
 
 void perf_map_open(struct bt *bt)

@@ -218,12 +218,17 @@ void emit_movzx8(struct emit *e, int dst, int src)
     insn_rr(e, false, 0x0f, 0xb6, dst, src, true);
 }
 
+void emit_movsx8_64(struct emit *e, int dst, int src)
+{
+    insn_rr(e, true, 0x0f, 0xbe, dst, src, false);
+}
+
 void emit_movsx16(struct emit *e, int dst, int src)
 {
     insn_rr(e, false, 0x0f, 0xbf, dst, src, false);
 }
 
-/* VEX.LZ.pp.0F38.W0 op /r between registers. */
+/* VEX.LZ.pp.0F38 op /r between registers; pp with bit 7: W1. */
 static void vex_rvm(struct emit *e, unsigned pp, uint8_t op, int reg, int vvvv, int rm)
 {
     emit_u8(e, 0xc4);
@@ -246,6 +251,32 @@ void emit_pdep32(struct emit *e, int dst, int src, int mask)
 void emit_sarx32(struct emit *e, int dst, int src, int count)
 {
     vex_rvm(e, 2, 0xf7, dst, count, src);
+}
+
+void emit_shrx64(struct emit *e, int dst, int src, int count)
+{
+    vex_rvm(e, 0x83, 0xf7, dst, count, src);
+}
+
+/* VEX.LZ.F2.0F3A F0 /r ib */
+static void rorx(struct emit *e, bool w, int dst, int src, unsigned count)
+{
+    emit_u8(e, 0xc4);
+    emit_u8(e, (uint8_t)((dst & 8 ? 0 : 0x80) | 0x40 | (src & 8 ? 0 : 0x20) | 0x03));
+    emit_u8(e, w ? 0xfb : 0x7b);
+    emit_u8(e, 0xf0);
+    emit_u8(e, (uint8_t)(0xc0 | (dst & 7) << 3 | (src & 7)));
+    emit_u8(e, (uint8_t)count);
+}
+
+void emit_rorx32(struct emit *e, int dst, int src, unsigned count)
+{
+    rorx(e, false, dst, src, count);
+}
+
+void emit_rorx64(struct emit *e, int dst, int src, unsigned count)
+{
+    rorx(e, true, dst, src, count);
 }
 
 void emit_not64(struct emit *e, int r)

@@ -77,11 +77,15 @@ void emit_lea64(struct emit *e, int dst, struct hmem m);
 void emit_lea32(struct emit *e, int dst, struct hmem m);
 void emit_movzx16(struct emit *e, int dst, int src); /* movzx r32, r16 */
 void emit_movzx8(struct emit *e, int dst, int src);  /* movzx r32, r8 (low byte, REX forms) */
+void emit_movsx8_64(struct emit *e, int dst, int src); /* movsx r64, r8 */
 void emit_movsx16(struct emit *e, int dst, int src); /* movsx r32, r16 */
-/* BMI2: dst = bits of src chosen by mask, packed (pext) or spread (pdep); dst = src >> count, arithmetically. */
+/* BMI2: dst = bits of src chosen by mask, packed (pext) or spread (pdep); dst = src >> count; rotation. */
 void emit_pext32(struct emit *e, int dst, int src, int mask);
 void emit_pdep32(struct emit *e, int dst, int src, int mask);
 void emit_sarx32(struct emit *e, int dst, int src, int count);
+void emit_shrx64(struct emit *e, int dst, int src, int count);
+void emit_rorx32(struct emit *e, int dst, int src, unsigned count);
+void emit_rorx64(struct emit *e, int dst, int src, unsigned count);
 void emit_mov_rr16(struct emit *e, int dst, int src); /* low 16 bits only */
 void emit_not64(struct emit *e, int r);
 void emit_bswap64(struct emit *e, int r);

@@ -215,6 +215,7 @@ const uint8_t *fast_callout(struct bt *bt, const struct callout_site *site)
     const uint8_t *to = FAST_DECLINED;
     struct cpu *cpu = bt->cpu;
 
+    bt->ctx = (struct ctx *)(uintptr_t)hot_of(cpu)->ctx;
     switch (site->fast) {
     case FAST_MOV_SREG:
         to = load_segment(bt, site, site->arg & 7, (uint16_t)cpu->gpr[site->arg >> 3], 0);

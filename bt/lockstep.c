@@ -17,7 +17,8 @@
 #define MAX_REP_ROUNDS (1u << 24)
 
 struct regs {
-    uint64_t gpr[8];
+    uint64_t gpr[8], base[SEG_COUNT];
+    uint16_t sel[SEG_COUNT];
     uint64_t rip;
     uint32_t eflags;
 };
@@ -75,13 +76,14 @@ static __attribute__((noinline)) void copy_bytes(void *to, const void *from, siz
     memcpy(to, from, len);
 }
 
-/* The parts of struct cpu that a look-ahead may change.  None of its instructions loads a segment or writes an MSR, no fault is
+/* The parts of struct cpu that a look-ahead may change.  None of its instructions loads a descriptor or writes an MSR, no fault is
  * delivered, and the kick flags belong to other threads. */
 static void copy_cpu(struct cpu *to, const struct cpu *from)
 {
     static const struct {
         size_t from, to;
     } part[] = {{0, offsetof(struct cpu, poll)},
+                {offsetof(struct cpu, seg), offsetof(struct cpu, ldtr)},
                 {offsetof(struct cpu, cpl), offsetof(struct cpu, exit_request)},
                 {offsetof(struct cpu, stats.insns_interp), offsetof(struct cpu, stats.sens_sites)},
                 {offsetof(struct cpu, fpu), offsetof(struct cpu, fpu) + XSAVE_SIZE}};
@@ -93,6 +95,10 @@ static void copy_cpu(struct cpu *to, const struct cpu *from)
 static void take_regs(struct regs *r, const struct cpu *cpu)
 {
     memcpy(r->gpr, cpu->gpr, sizeof(r->gpr));
+    for (unsigned i = 0; i < SEG_COUNT; i++) {
+        r->base[i] = cpu->seg[i].base;
+        r->sel[i] = cpu->seg[i].sel;
+    }
     r->rip = cpu->rip;
     r->eflags = cpu->eflags & ~EFLAGS_RF;
 }
@@ -102,6 +108,13 @@ static bool may_look_ahead(const struct insn *in)
     return in->desc->iclass == INNOCUOUS || in->desc->iclass == BRANCH ||
            (insn_is(in, op_mov_from_sreg) && !in->is_mem) || insn_is(in, op_push_sreg) || insn_is(in, op_pushf) ||
            insn_is(in, op_popf) || insn_is(in, op_cli) || insn_is(in, op_sti);
+}
+
+/* Loads of segment registers that need no descriptor. */
+static bool is_real_load(const struct cpu *cpu, const struct insn *in)
+{
+    return (!(cpu->mode & MODE_PE) || (cpu->mode & MODE_VM)) &&
+           (insn_is(in, op_mov_to_sreg) || insn_is(in, op_pop_sreg) || insn_is(in, op_lseg_ptr));
 }
 
 static bool is_rep_string(const struct insn *in)
@@ -117,7 +130,7 @@ static bool step_ahead(struct lockstep *ls, const struct block *b)
     uint32_t rip = (uint32_t)cpu->rip, next;
     unsigned rounds = 0;
 
-    if (!in || !may_look_ahead(in))
+    if (!in || (!may_look_ahead(in) && !is_real_load(cpu, in)))
         return false;
     next = (rip + in->len) & (b->mode & MODE_CS32 ? 0xffffffffu : 0xffffu);
     do {
@@ -129,6 +142,10 @@ static bool step_ahead(struct lockstep *ls, const struct block *b)
     if (b->gate)
         copy_bytes(ls->fpu[ls->n_states], cpu->fpu, XSAVE_SIZE);
     take_regs(&ls->states[ls->n_states++], cpu);
+    if (cpu->is_mode_stale)
+        cpu_update_mode(cpu);
+    if (cpu->mode != b->mode)
+        return false;
     return (uint32_t)cpu->rip == next; /* a branch taken leaves the block */
 }
 
@@ -255,6 +272,8 @@ static const char *difference(const struct lockstep *ls, const struct block *b, 
         return "progress (the interpreter stopped earlier)";
     if (memcmp(got->gpr, want->gpr, sizeof(got->gpr)) != 0)
         return "registers";
+    if (memcmp(got->sel, want->sel, sizeof(got->sel)) != 0 || memcmp(got->base, want->base, sizeof(got->base)) != 0)
+        return "segment registers";
     if (got->rip != want->rip)
         return "eip";
     if (got->eflags != want->eflags)

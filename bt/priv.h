@@ -1,7 +1,7 @@
 /* What the files of bt/ share: blocks, contexts, the fields generated code uses, and the calls between them.
  *
  * Register convention of translated code (32-bit guests): EAX ECX EDX EBX EBP ESI EDI in their own host registers, guest ESP in
- * R12, all with zero upper halves; R15 = struct cpu, R14 = window base, R13 = instruction counter, R8-R11 scratch; GS base
+ * R12, all with zero upper halves; R15 = struct cpu, R14 = window base + 16, R13 = instruction counter, R8-R11 scratch; GS base
  * = window base; RSP = the return stack, a host stack of its own on which translated calls and returns pair; the
  * guest's status flags and DF in EFLAGS. */
 #ifndef BT_PRIV_H
@@ -15,7 +15,8 @@
 #include "host/fault.h"
 
 #define R_CPU H_R15
-#define R_WINDOW H_R14
+#define R_WINDOW_16 H_R14 /* window base + 16: its low bits are a shift count, see xlat_mem.c */
+#define WINDOW_BIAS 16
 #define R_COUNT H_R13
 #define R_SP H_R12
 
@@ -51,12 +52,18 @@ struct bt_hot {
     uint64_t fp_loaded;                   /* 0, 1: x87 and XMM, 2: the upper halves of YMM too */
     uint64_t mxcsr_default;
     uint64_t check_r8, check_rax, check_flags; /* saved by the stub of bt/check.c */
+    uint64_t scratch, flags_before; /* of one instruction */
+    uint64_t ctx;                   /* struct ctx; translated code changes it with CS, see xlat_far.c */
+    uint64_t far_ip, far_sel;       /* of one instruction */
 };
 _Static_assert(sizeof(struct bt_hot) <= sizeof(((struct cpu *)0)->bt_words), "bt_words too small");
 #define HOT(field) HMEM(R_CPU, offsetof(struct cpu, bt_words) + offsetof(struct bt_hot, field))
 #define CPU_FIELD(field) HMEM(R_CPU, offsetof(struct cpu, field))
 #define CPU_GPR(n) HMEM(R_CPU, offsetof(struct cpu, gpr) + (n) * 8)
 #define CPU_SEG(n, field) HMEM(R_CPU, offsetof(struct cpu, seg) + (n) * sizeof(struct segment) + offsetof(struct segment, field))
+
+#define CPU_SEG_CHECK(n, field) \
+    HMEM(R_CPU, offsetof(struct cpu, seg_check) + (n) * sizeof(struct seg_check) + offsetof(struct seg_check, field))
 
 static inline struct bt_hot *hot_of(struct cpu *cpu)
 {
@@ -91,7 +98,14 @@ struct callout_cause {
 };
 
 /* Host PC -> guest state. */
-enum fix { FIX_NONE, FIX_RDI_R11 /* guest EDI is in R11 */, FIX_FLAGS_R11 /* flags of before are in R11 */ };
+enum fix {
+    FIX_NONE,
+    FIX_RDI_R11 = 1, /* guest EDI is in R11 */
+    FIX_RSI_R10 = 2,
+    FIX_REP16 = 4,   /* a REP with 16-bit addresses: ECX is in R8, and all three count in their low halves */
+    FIX_FLAGS = 8,   /* flags of before are in hot.flags_before */
+    FIX_SEG_SHIFT = 4 /* segment of RSI */
+};
 struct recover {
     uint32_t host_off; /* of the first host instruction of the guest instruction */
     uint32_t guest_rip;
@@ -114,12 +128,21 @@ struct block {
     struct block *hash_next, *frame_next, *frame2_next;
 };
 
+/* The context that code of another one goes to by loading CS with a selector; of the same window, mode and limit. */
+struct far_entry {
+    int32_t minus_sel; /* 1: none */
+    struct ctx *to;
+};
+#define FAR_ENTRIES 256u
+#define FAR_INDEX(sel) ((((sel) >> 8) + (sel)) & (FAR_ENTRIES - 1))
+
 /* Execution context: all that decides which translation of an address runs, besides its bytes. */
 struct ctx {
     struct ctx *hash_next;
     struct window *w;
     uint32_t mode, cs_base, cs_limit;
     const uint8_t **jump_table; /* private copy-on-write mapping; every entry initially the miss stub */
+    struct far_entry *far;      /* [FAR_ENTRIES] in real and virtual-8086 mode, else NULL */
 };
 
 struct bt_stats {
@@ -206,6 +229,7 @@ void tcache_add_recover(struct bt *bt, struct block *b, uint32_t guest_rip, unsi
 struct ctx *ctx_current(struct bt *bt);
 struct ctx *ctx_find(struct bt *bt, const struct window *w, uint32_t mode, uint32_t cs_base, uint32_t cs_limit); /* NULL: none yet */
 void ctx_enter(struct bt *bt, struct ctx *c); /* make it the current one */
+void ctx_note_far(struct bt *bt, struct ctx *from); /* code of from went to the current context, perhaps by a far transfer */
 void ctx_code_gone(void *bt, struct window *w, uint32_t page);
 void ctx_drop_all(struct bt *bt);
 void bt_reset_return_stack(struct bt *bt);

@@ -44,7 +44,8 @@ static int host_of_guest(unsigned g)
 static void gen_load(struct emit *e)
 {
     emit_load(e, H_RSP, HOT(ret_rsp), 8);
-    emit_load(e, R_WINDOW, HOT(window_base), 8);
+    emit_load(e, R_WINDOW_16, HOT(window_base), 8);
+    emit_lea64(e, R_WINDOW_16, HMEM(R_WINDOW_16, WINDOW_BIAS));
     emit_load(e, R_COUNT, HOT(icount), 8);
     emit_load(e, H_R8, CPU_FIELD(eflags), 4);
     emit_mov_rr32(e, H_R9, H_R8);

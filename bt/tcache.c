@@ -253,6 +253,43 @@ static bool reset_jump_table(struct bt *bt, struct ctx *c)
     return true;
 }
 
+/* Far entries that lead here belong to contexts of the same window: all of those die together. */
+static void ctx_free(struct ctx *c)
+{
+    munmap(c->jump_table, JUMP_TABLE_ENTRIES * 8);
+    free(c->far);
+    free(c);
+}
+
+static bool is_8086(uint32_t mode)
+{
+    return !(mode & MODE_PE) || (mode & MODE_VM);
+}
+
+static void note_far(struct ctx *from, struct ctx *to)
+{
+    uint32_t sel = to->cs_base >> 4;
+
+    if (from->far && to->far && from->w == to->w && from->mode == to->mode && from->cs_limit == to->cs_limit &&
+        !(to->cs_base & 15) && sel <= 0xffff)
+        from->far[FAR_INDEX(sel)] = (struct far_entry){.minus_sel = -(int32_t)sel, .to = to};
+}
+
+void ctx_note_far(struct bt *bt, struct ctx *from)
+{
+    note_far(from, bt->ctx);
+}
+
+static bool make_far(struct ctx *c)
+{
+    if (!is_8086(c->mode))
+        return true;
+    c->far = calloc(FAR_ENTRIES, sizeof(*c->far));
+    for (unsigned i = 0; c->far && i < FAR_ENTRIES; i++)
+        c->far[i].minus_sel = 1;
+    return c->far != NULL;
+}
+
 void ctx_drop_all(struct bt *bt)
 {
     for (unsigned i = 0; i < ARRAY_SIZE(bt->ctx_hash); i++) {
@@ -260,8 +297,7 @@ void ctx_drop_all(struct bt *bt)
 
         for (; c; c = next) {
             next = c->hash_next;
-            munmap(c->jump_table, JUMP_TABLE_ENTRIES * 8);
-            free(c);
+            ctx_free(c);
         }
         bt->ctx_hash[i] = NULL;
     }
@@ -285,8 +321,7 @@ void ctx_code_gone(void *opaque, struct window *w, uint32_t page)
                 if (bt->ctx == c)
                     bt->ctx = NULL;
                 *link = c->hash_next;
-                munmap(c->jump_table, JUMP_TABLE_ENTRIES * 8);
-                free(c);
+                ctx_free(c);
                 bt->n_ctx--;
                 continue;
             }
@@ -328,8 +363,9 @@ struct ctx *ctx_current(struct bt *bt)
     if (!c)
         BUG("out of memory for contexts");
     *c = (struct ctx){.hash_next = *head, .w = w, .mode = cpu->mode, .cs_base = cs_base, .cs_limit = cs_limit};
-    if (!reset_jump_table(bt, c))
-        BUG("cannot map a jump table");
+    if (!reset_jump_table(bt, c) || !make_far(c))
+        BUG("cannot make a context");
+    note_far(c, c);
     *head = c;
     bt->n_ctx++;
     bt->stats.ctxs++;

@@ -215,6 +215,8 @@ static bool needs_poll(const struct xlat *x)
             next &= 0xffff;
         if (next <= x->b->guest_rip)
             return true;
+        if (in->desc->iclass == SENSITIVE && is_block_end(in))
+            return true; /* far transfers, INT, IRET */
         if (in->desc->iclass != BRANCH || insn_is(in, op_ret_near))
             continue;
         if (insn_is(in, op_jmp_ind) || insn_is(in, op_call_ind))
@@ -255,7 +257,7 @@ static void emit_body(struct xlat *x)
         xlat_recover(x, FIX_NONE);
         x->icount++;
         if (translate_insn(x, in)) {
-            is_ended = in->desc->iclass == BRANCH && (x->i + 1 == x->n || is_block_end(in));
+            is_ended = (in->desc->iclass == BRANCH && x->i + 1 == x->n) || is_block_end(in);
             if (in->desc->iclass == BRANCH && !is_ended)
                 xlat_segment_begin(x);
             continue;

@@ -39,6 +39,11 @@ static inline unsigned seg_class_of(const struct xlat *x, unsigned seg)
 {
     return x->mode >> (MODE_SEG_SHIFT + 2 * seg) & 3;
 }
+/* A limited segment of exactly 64 KiB, as all are in real and virtual-8086 mode. */
+static inline bool is_64k(const struct xlat *x, unsigned seg)
+{
+    return x->mode >> (MODE_64K_SHIFT + seg) & 1;
+}
 /* EIP after in, the instruction being translated: IP wraps in 16-bit code. */
 static inline uint32_t xlat_next_rip(const struct xlat *x, const struct insn *in)
 {
@@ -56,13 +61,20 @@ static inline bool is_stack_flat(const struct xlat *x)
 /* xlat_mem.c */
 /* The instruction's memory operand as a host operand; may use R8 R9 R10 (flag-neutral).  False: segment class says no. */
 bool xlat_mem(struct xlat *x, const struct insn *in, unsigned size, struct hmem *m);
-/* Same for linear access at offset register reg (already a 32-bit zero-extended value in a host register) + disp of seg. */
-bool xlat_seg_access(struct xlat *x, unsigned seg, struct hmem ea, unsigned size, struct hmem *m);
+/* Same for the effective address ea in seg; one of 16 bits is a constant, or complete and zero-extended in R8.  Uses R8 R9 R10; an
+ * address that was in R8 stays there. */
+bool xlat_seg_access(struct xlat *x, unsigned seg, struct hmem ea, unsigned addrsize, unsigned size, struct hmem *m);
 bool xlat_copy(struct xlat *x, const struct insn *in);
 bool xlat_lea(struct xlat *x, const struct insn *in);
 bool xlat_bit_string(struct xlat *x, const struct insn *in);
 bool xlat_moffs(struct xlat *x, const struct insn *in);
 bool xlat_xlat(struct xlat *x, const struct insn *in);
+/* dst = 0, or what makes an address non-canonical, if size bytes at reg are not inside 64 KiB.  BMI2. */
+void xlat_check_64k(struct xlat *x, int dst, int reg, unsigned size);
+/* R9 = base of a limited segment, or what makes the address of reg + R9 non-canonical, if size bytes at reg are not inside. */
+void xlat_check_limit(struct xlat *x, unsigned seg, int reg, unsigned size);
+
+/* xlat_string.c */
 bool xlat_string(struct xlat *x, const struct insn *in);
 
 /* xlat_stack.c */
@@ -72,6 +84,7 @@ bool xlat_leave(struct xlat *x, const struct insn *in);
 /* Host operand of the stack slot at SP + disp, size bytes (disp < 0: a push). */
 bool xlat_stack_slot(struct xlat *x, int disp, unsigned size, struct hmem *m);
 void xlat_stack_move(struct xlat *x, int delta); /* SP += delta, flag-neutral, R8 may change */
+void xlat_stack_pushed(struct xlat *x, unsigned size); /* SP -= size, with R8 as xlat_stack_slot(-size) left it */
 
 /* xlat_flow.c */
 bool xlat_flow(struct xlat *x, const struct insn *in); /* any BRANCH row */
@@ -82,6 +95,17 @@ void xlat_finish_exits(struct xlat *x);
 
 /* xlat_system.c: SENSITIVE and PRIVILEGED rows that need not leave */
 bool xlat_system(struct xlat *x, const struct insn *in);
+void xlat_and_neutral(struct emit *e, int dst, uint32_t imm); /* dst &= imm; R10 is used.  BMI2. */
+/* These change flags. */
+enum { ALU_OR = 1, ALU_AND = 4, ALU_TEST = 8 };
+void xlat_alu_ri32(struct emit *e, unsigned op, int r, uint32_t imm);
+void xlat_alu_rr32(struct emit *e, uint8_t opcode, int dst, int src);
+
+/* xlat_real.c: SENSITIVE rows that are simple in real and virtual-8086 mode */
+bool xlat_real(struct xlat *x, const struct insn *in);
+
+/* xlat_far.c: true also for its own call-outs */
+bool xlat_far(struct xlat *x, const struct insn *in);
 
 /* translate.c */
 void xlat_callout(struct xlat *x, const struct insn *in, bool may_resume);

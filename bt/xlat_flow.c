@@ -111,7 +111,7 @@ static bool push_return(struct xlat *x, uint32_t ret, unsigned size)
     if (!xlat_stack_slot(x, -(int)size, size, &slot))
         return false;
     emit_store_imm(x->e, slot, ret, size);
-    xlat_stack_move(x, -(int)size);
+    xlat_stack_pushed(x, size);
     return true;
 }
 

@@ -2,7 +2,6 @@
  * window.  Everything inserted around it is flag-neutral. */
 #include "bt/xlat.h"
 
-#include "bt/check.h"
 #include "cpu/cpuid.h"
 #include "cpu/ops.h"
 
@@ -21,60 +20,107 @@ static bool is_fp_like(const struct insn *in)
     return (in->desc->attr & (ATTR_MMX | ATTR_SSE)) != 0;
 }
 
-bool xlat_seg_access(struct xlat *x, unsigned seg, struct hmem ea, unsigned size, struct hmem *m)
+static bool is_constant(struct hmem ea)
+{
+    return ea.base == H_NONE && ea.index == H_NONE;
+}
+
+static void ea_to_r8(struct xlat *x, struct hmem ea)
+{
+    if (is_constant(ea))
+        emit_mov_ri32(x->e, H_R8, (uint32_t)ea.disp);
+    else if (ea.base != H_R8 || ea.index != H_NONE || ea.disp)
+        emit_lea32(x->e, H_R8, ea);
+}
+
+static void access_big(struct xlat *x, unsigned seg, struct hmem ea, struct hmem *m)
+{
+    emit_load(x->e, H_R9, CPU_SEG(seg, base), 4);                     /* mov  r9d, base           */
+    if (ea.index == H_NONE) {
+        *m = HMEM_X(H_R9, ea.base, 0, ea.disp);                       /* gs:[r9d+reg+disp]        */
+    } else {
+        ea_to_r8(x, ea);                                              /* lea  r8d, [ea]           */
+        *m = HMEM_X(H_R8, H_R9, 0, 0);                                /* gs:[r8d+r9d]             */
+    }
+    m->is_gs = m->is_addr32 = true;
+}
+
+/* A 64 KiB segment: what is above bit 15 of the last byte's offset is nonzero beyond the limit, and moved to the top of an address makes
+ * it non-canonical.  The host faults: nothing branches and no flag changes. */
+void xlat_check_64k(struct xlat *x, int dst, int reg, unsigned size)
+{
+    emit_lea64(x->e, dst, HMEM(reg, size - 1));                       /* lea  r10, [r8+size-1]    */
+    emit_shrx64(x->e, dst, dst, R_WINDOW_16);                         /* shrx r10, r10, 16        */
+    emit_rorx64(x->e, dst, dst, 17);                                  /* rorx r10, r10, 17        */
+}
+
+/* Other limits: the sign of offset + size - 1 - limit - 1 decides what is loaded for the base. */
+void xlat_check_limit(struct xlat *x, unsigned seg, int reg, unsigned size)
+{
+    struct hmem base = CPU_SEG_CHECK(seg, poison);
+
+    emit_load(x->e, H_R9, CPU_SEG_CHECK(seg, minus_limit), 8);        /* mov  r9, -(limit+1)      */
+    emit_lea64(x->e, H_R9, HMEM_X(H_R9, reg, 0, size - 1));           /* lea  r9, [r9+reg+size-1] */
+    emit_bswap64(x->e, H_R9);                                         /* bswap r9: sign byte low  */
+    emit_movsx8_64(x->e, H_R9, H_R9);                                 /* movsx r9, r9b: 0 or -1   */
+    base.index = H_R9;
+    base.scale = 3;
+    emit_load(x->e, H_R9, base, 8);                                   /* mov  r9, [r9*8+poison]   */
+}
+
+static void access_limited(struct xlat *x, unsigned seg, struct hmem ea, unsigned addrsize, unsigned size, struct hmem *m)
 {
     struct emit *e = x->e;
-    unsigned class = seg_class_of(x, seg);
+    bool is_wide = is_64k(x, seg);
 
-    switch (class) {
+    if (is_wide && is_constant(ea) && (uint32_t)ea.disp <= 0x10000 - size) {
+        emit_load(e, H_R9, CPU_SEG_CHECK(seg, base), 8);              /* mov  r9, base            */
+        *m = HMEM(H_R9, ea.disp);
+    } else {
+        ea_to_r8(x, ea);
+        if (is_wide && addrsize == 2 && size == 1) {                  /* always inside            */
+            emit_load(e, H_R9, CPU_SEG_CHECK(seg, base), 8);          /* mov  r9, base            */
+            *m = HMEM_X(H_R8, H_R9, 0, 0);
+        } else if (is_wide && x->bt->has_bmi2) {
+            emit_load(e, H_R9, CPU_SEG_CHECK(seg, base), 8);          /* mov  r9, base            */
+            xlat_check_64k(x, H_R10, H_R8, size);
+            emit_lea64(e, H_R9, HMEM_X(H_R9, H_R8, 0, 0));            /* lea  r9, [r9+r8]         */
+            *m = HMEM_X(H_R9, H_R10, 0, 0);
+        } else {
+            xlat_check_limit(x, seg, H_R8, size);
+            *m = HMEM_X(H_R8, H_R9, 0, 0);
+        }
+    }
+    m->is_gs = true;
+}
+
+bool xlat_seg_access(struct xlat *x, unsigned seg, struct hmem ea, unsigned addrsize, unsigned size, struct hmem *m)
+{
+    switch (seg_class_of(x, seg)) {
     case SEGC_FLAT:
         *m = ea;
         m->is_gs = true;
         m->is_addr32 = true;
         return true;
     case SEGC_BIG:
-        if (ea.index == H_NONE && ea.base != H_NONE && ea.base != H_R8) {
-            emit_load(e, H_R8, CPU_SEG(seg, base), 4);                    /* mov  r8d, base            */
-            emit_lea32(e, H_R8, HMEM_X(H_R8, ea.base, 0, ea.disp));       /* lea  r8d, [r8+reg+disp]   */
-        } else {
-            emit_lea32(e, H_R8, ea);                                      /* lea  r8d, [ea]            */
-            emit_load(e, H_R9, CPU_SEG(seg, base), 4);                    /* mov  r9d, base            */
-            emit_lea32(e, H_R8, HMEM_X(H_R8, H_R9, 0, 0));                /* lea  r8d, [r8+r9]         */
-        }
-        *m = HMEM(H_R8, 0);
-        m->is_gs = true;
+        access_big(x, seg, ea, m);
         return true;
     case SEGC_LIMITED:
-        /* r9 = limit - (ea + size - 1); negative makes the address non-canonical, which faults by itself. */
-        if (ea.base != H_R8 || ea.index != H_NONE || ea.disp)
-            emit_lea32(e, H_R8, ea);                                      /* lea  r8d, [ea]            */
-        emit_lea64(e, H_R10, HMEM(H_R8, (int)size - 1));                  /* lea  r10, [r8+size-1]     */
-        emit_not64(e, H_R10);                                             /* not  r10                  */
-        emit_load(e, H_R9, CPU_SEG(seg, limit), 4);                       /* mov  r9d, limit           */
-        emit_lea64(e, H_R9, HMEM_X(H_R9, H_R10, 0, 1));                   /* lea  r9, [r9+r10+1]       */
-        emit_bswap64(e, H_R9);                                            /* bswap r9: sign byte low   */
-        emit_movzx8(e, H_R9, H_R9);                                       /* movzx r9d, r9b            */
-        emit_bswap64(e, H_R9);                                            /* bswap r9: 0 or FF<<56     */
-        emit_load(e, H_R10, CPU_SEG(seg, base), 4);                       /* mov  r10d, base           */
-        emit_lea32(e, H_R8, HMEM_X(H_R8, H_R10, 0, 0));                   /* lea  r8d, [r8+r10]        */
-        *m = HMEM_X(H_R8, H_R9, 0, 0);
-        m->is_gs = true;
+        access_limited(x, seg, ea, addrsize, size, m);
         return true;
     default:
         return false;
     }
 }
 
-/* Effective address of a 16-bit form into R8D, zero-extended. */
-static void ea16(struct xlat *x, const struct insn *in)
+/* Effective address of a 16-bit form: a constant, or in R8D, zero-extended. */
+static struct hmem ea16(struct xlat *x, const struct insn *in)
 {
     struct emit *e = x->e;
     int32_t disp = (int32_t)in->disp;
 
-    if (in->base == INSN_NO_REG && in->index == INSN_NO_REG) {
-        emit_mov_ri32(e, H_R8, (uint16_t)disp);
-        return;
-    }
+    if (in->base == INSN_NO_REG && in->index == INSN_NO_REG)
+        return HMEM(H_NONE, (uint16_t)disp);
     int first = in->base != INSN_NO_REG ? in->base : in->index;
 
     if (in->base != INSN_NO_REG && in->index != INSN_NO_REG) {
@@ -86,6 +132,7 @@ static void ea16(struct xlat *x, const struct insn *in)
     } else {
         emit_movzx16(e, H_R8, host_reg(first));
     }
+    return HMEM(H_R8, 0);
 }
 
 static struct hmem ea32(const struct insn *in)
@@ -109,11 +156,7 @@ bool xlat_mem(struct xlat *x, const struct insn *in, unsigned size, struct hmem 
         return false;
     if (in->seg == SEG_CS && (in->desc->attr & ATTR_MEM_W))
         return false; /* code segments are never writable in protected mode */
-    if (in->addrsize == 2) {
-        ea16(x, in);
-        return xlat_seg_access(x, in->seg, HMEM(H_R8, 0), size, m);
-    }
-    return xlat_seg_access(x, in->seg, ea32(in), size, m);
+    return xlat_seg_access(x, in->seg, in->addrsize == 2 ? ea16(x, in) : ea32(in), in->addrsize, size, m);
 }
 
 /* F3 BC and F3 BD: without the feature the prefix means nothing. */
@@ -260,7 +303,7 @@ bool xlat_lea(struct xlat *x, const struct insn *in)
     if (!in->is_mem)
         return false;
     if (in->addrsize == 2) {
-        ea16(x, in);
+        ea_to_r8(x, ea16(x, in));
         if (in->opsize == 2)
             emit_mov_rr16(x->e, dst, H_R8);
         else
@@ -286,10 +329,7 @@ bool xlat_bit_string(struct xlat *x, const struct insn *in)
 
     if (!x->bt->has_bmi2 || seg_class_of(x, in->seg) == SEGC_ODD || (in->seg == SEG_CS && (in->desc->attr & ATTR_MEM_W)))
         return false;
-    if (in->addrsize == 2)
-        ea16(x, in);
-    else
-        emit_lea32(e, H_R8, ea32(in));                            /* lea   r8d, [ea]               */
+    ea_to_r8(x, in->addrsize == 2 ? ea16(x, in) : ea32(in));
     if (in->opsize == 2)
         emit_movsx16(e, H_R9, host_reg(in->reg));                 /* movsx r9d, off16              */
     else
@@ -301,7 +341,7 @@ bool xlat_bit_string(struct xlat *x, const struct insn *in)
     emit_lea32(e, H_R8, HMEM_X(H_R8, H_R9, shift - 3, 0));        /* lea   r8d, [r8+r9*4]          */
     if (in->addrsize == 2)
         emit_movzx16(e, H_R8, H_R8);
-    if (!xlat_seg_access(x, in->seg, HMEM(H_R8, 0), in->opsize, &h.mem))
+    if (!xlat_seg_access(x, in->seg, HMEM(H_R8, 0), in->addrsize, in->opsize, &h.mem))
         return false;
     if (in->opsize == 2)
         h.legacy[h.n_legacy++] = 0x66;
@@ -323,14 +363,8 @@ bool xlat_moffs(struct xlat *x, const struct insn *in)
         return false;
     if (size == 2)
         h.legacy[h.n_legacy++] = 0x66;
-    if (seg_class_of(x, in->seg) == SEGC_FLAT) {
-        if (!xlat_seg_access(x, in->seg, HMEM(H_NONE, (int32_t)off), size, &h.mem))
-            return false;
-    } else {
-        emit_mov_ri32(x->e, H_R8, (uint32_t)off);
-        if (!xlat_seg_access(x, in->seg, HMEM(H_R8, 0), size, &h.mem))
-            return false;
-    }
+    if (!xlat_seg_access(x, in->seg, HMEM(H_NONE, (int32_t)off), in->addrsize, size, &h.mem))
+        return false;
     emit_insn(x->e, &h);
     return true;
 }
@@ -346,48 +380,8 @@ bool xlat_xlat(struct xlat *x, const struct insn *in)
     emit_lea32(x->e, H_R8, HMEM_X(H_R8, H_RBX, 0, 0));                /* lea   r8d, [r8+rbx]   */
     if (in->addrsize == 2)
         emit_movzx16(x->e, H_R8, H_R8);
-    if (!xlat_seg_access(x, in->seg, HMEM(H_R8, 0), 1, &h.mem))
+    if (!xlat_seg_access(x, in->seg, HMEM(H_R8, 0), in->addrsize, 1, &h.mem))
         return false;
     emit_insn(x->e, &h);                                              /* mov   al, [..]        */
-    return true;
-}
-
-/* String instructions run as themselves on 64-bit pointers into the window.  A window is 4 GiB-aligned, so truncation
- * gives the guest's registers back, also when a fault stops a REP in the middle. */
-bool xlat_string(struct xlat *x, const struct insn *in)
-{
-    struct emit *e = x->e;
-    bool uses_si = insn_is(in, op_movs) || insn_is(in, op_cmps) || insn_is(in, op_lods);
-    bool uses_di = !insn_is(in, op_lods);
-    bool is_repeated = in->rep != 0 && (in->desc->attr & ATTR_REP);
-
-    if (in->addrsize != 4 || insn_is(in, op_ins) || insn_is(in, op_outs))
-        return false;
-    if ((uses_si && seg_class_of(x, in->seg) != SEGC_FLAT) || (uses_di && seg_class_of(x, SEG_ES) != SEGC_FLAT))
-        return false;
-    if (uses_si && e->check)
-        check_access(e, &HMEM(H_RSI, 0));
-    if (uses_di && e->check)
-        check_access(e, &HMEM(H_RDI, 0));
-    if (uses_si)
-        emit_lea64(e, H_RSI, HMEM_X(R_WINDOW, H_RSI, 0, 0));          /* lea rsi, [r14+rsi]    */
-    if (uses_di)
-        emit_lea64(e, H_RDI, HMEM_X(R_WINDOW, H_RDI, 0, 0));          /* lea rdi, [r14+rdi]    */
-    if (is_repeated && (insn_is(in, op_cmps) || insn_is(in, op_scas))) {
-        /* A fault in the middle leaves the flags of before (SDM 2B, REP); some hosts leave the last comparison's. */
-        emit_u8(e, 0x9c);                                             /* pushfq                */
-        emit_u8(e, 0x41);
-        emit_u8(e, 0x5b);                                             /* pop  r11              */
-        xlat_recover(x, FIX_FLAGS_R11);
-    }
-    if ((in->opcode & 1) && in->opsize == 2)
-        emit_u8(e, 0x66);
-    if (is_repeated)
-        emit_u8(e, in->rep);
-    emit_u8(e, in->opcode);
-    if (uses_si)
-        emit_mov_rr32(e, H_RSI, H_RSI);                               /* mov esi, esi          */
-    if (uses_di)
-        emit_mov_rr32(e, H_RDI, H_RDI);                               /* mov edi, edi          */
     return true;
 }

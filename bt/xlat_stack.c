@@ -14,13 +14,11 @@ bool xlat_stack_slot(struct xlat *x, int disp, unsigned size, struct hmem *m)
     if (seg_class_of(x, SEG_SS) == SEGC_ODD)
         return false;
     if (x->mode & MODE_SS32)
-        return xlat_seg_access(x, SEG_SS, HMEM(R_SP, disp), size, m);
+        return xlat_seg_access(x, SEG_SS, HMEM(R_SP, disp), 4, size, m);
     if (disp)
         emit_lea32(x->e, H_R8, HMEM(R_SP, disp));     /* lea   r8d, [r12+disp]  */
-    else
-        emit_mov_rr32(x->e, H_R8, R_SP);
-    emit_movzx16(x->e, H_R8, H_R8);                   /* movzx r8d, r8w         */
-    return xlat_seg_access(x, SEG_SS, HMEM(H_R8, 0), size, m);
+    emit_movzx16(x->e, H_R8, disp ? H_R8 : R_SP);     /* movzx r8d, r8w         */
+    return xlat_seg_access(x, SEG_SS, HMEM(H_R8, 0), 2, size, m);
 }
 
 void xlat_stack_move(struct xlat *x, int delta)
@@ -31,6 +29,14 @@ void xlat_stack_move(struct xlat *x, int delta)
         emit_lea32(x->e, H_R8, HMEM(R_SP, delta));    /* lea  r8d, [r12+delta]  */
         emit_mov_rr16(x->e, R_SP, H_R8);              /* mov  r12w, r8w         */
     }
+}
+
+void xlat_stack_pushed(struct xlat *x, unsigned size)
+{
+    if (x->mode & MODE_SS32)
+        xlat_stack_move(x, -(int)size);
+    else
+        emit_mov_rr16(x->e, R_SP, H_R8);              /* mov  r12w, r8w         */
 }
 
 bool xlat_push(struct xlat *x, const struct insn *in)
@@ -58,7 +64,7 @@ bool xlat_push(struct xlat *x, const struct insn *in)
             return false;
         emit_store(e, slot, host_reg((int)reg), size);        /* mov  [sp-size], reg    */
     }
-    xlat_stack_move(x, -(int)size);
+    xlat_stack_pushed(x, size);
     return true;
 }
 
@@ -113,7 +119,7 @@ bool xlat_leave(struct xlat *x, const struct insn *in)
 
     if (in->opsize != 4 || !(x->mode & MODE_SS32) || seg_class_of(x, SEG_SS) == SEGC_ODD)
         return false;
-    if (!xlat_seg_access(x, SEG_SS, HMEM(H_RBP, 0), 4, &slot))
+    if (!xlat_seg_access(x, SEG_SS, HMEM(H_RBP, 0), 4, 4, &slot))
         return false;
     emit_load(e, H_R11, slot, 4);                             /* mov  r11d, [ebp]       */
     emit_lea32(e, R_SP, HMEM(H_RBP, 4));                      /* lea  r12d, [rbp+4]     */

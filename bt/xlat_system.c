@@ -6,8 +6,7 @@
 
 #include "cpu/ops.h"
 
-/* dst &= imm without touching EFLAGS; R10 is used. */
-static void emit_and_neutral(struct emit *e, int dst, uint32_t imm)
+void xlat_and_neutral(struct emit *e, int dst, uint32_t imm)
 {
     emit_mov_ri32(e, H_R10, imm);              /* mov  r10d, imm        */
     emit_pext32(e, dst, dst, H_R10);           /* pext dst, dst, r10d   */
@@ -51,7 +50,7 @@ static bool push_sreg(struct xlat *x, const struct insn *in)
             return false;
         emit_load(x->e, H_R11, CPU_SEG(s, sel), 2);
         emit_store(x->e, slot, H_R11, in->opsize);
-        xlat_stack_move(x, -(int)in->opsize);
+        xlat_stack_pushed(x, in->opsize);
         return true;
     }
     return false;
@@ -67,7 +66,7 @@ static bool pushf(struct xlat *x, const struct insn *in)
     emit_u8(e, 0x9c);                                                 /* pushfq                 */
     emit_u8(e, 0x41);
     emit_u8(e, 0x58);                                                 /* pop   r8               */
-    emit_and_neutral(e, H_R8, EFLAGS_NATIVE);
+    xlat_and_neutral(e, H_R8, EFLAGS_NATIVE);
     emit_load(e, H_R9, CPU_FIELD(eflags), 4);                         /* mov   r9d, eflags      */
     emit_lea32(e, H_R11, HMEM_X(H_R8, H_R9, 0, 0));                   /* lea   r11d, [r8+r9]    */
     if (!xlat_stack_slot(x, -4, 4, &slot))
@@ -77,16 +76,15 @@ static bool pushf(struct xlat *x, const struct insn *in)
     return true;
 }
 
-static void alu_ri32(struct emit *e, unsigned op, int r, uint32_t imm)
+void xlat_alu_ri32(struct emit *e, unsigned op, int r, uint32_t imm)
 {
     struct hinsn h = {.op = {op == 8 ? 0xf7 : 0x81}, .n_op = 1, .has_modrm = true, .reg = (uint8_t)(op & 7), .rm = (uint8_t)r,
                       .imm = imm, .imm_len = 4};
 
     emit_insn(e, &h);
 }
-enum { ALU_OR = 1, ALU_AND = 4, ALU_TEST = 8 };
 
-static void alu_rr32(struct emit *e, uint8_t opcode, int dst, int src)
+void xlat_alu_rr32(struct emit *e, uint8_t opcode, int dst, int src)
 {
     struct hinsn h = {.op = {opcode}, .n_op = 1, .has_modrm = true, .reg = (uint8_t)src, .rm = (uint8_t)dst};
 
@@ -107,24 +105,24 @@ static bool popf(struct xlat *x, const struct insn *in)
     emit_load(e, H_R11, slot, 4);                                     /* mov  r11d, [esp]       */
     emit_load(e, H_R8, CPU_FIELD(eflags), 4);                         /* mov  r8d, eflags       */
     emit_mov_rr32(e, H_R9, H_R8);
-    alu_rr32(e, 0x31, H_R9, H_R11);                                   /* xor  r9d, r11d         */
-    alu_ri32(e, ALU_TEST, H_R9, ~may_change);                         /* test r9d, ~(..)        */
+    xlat_alu_rr32(e, 0x31, H_R9, H_R11);                                   /* xor  r9d, r11d         */
+    xlat_alu_ri32(e, ALU_TEST, H_R9, ~may_change);                         /* test r9d, ~(..)        */
     slow1 = emit_near(e, 5);                                          /* jnz  slow              */
     if (x->mode & MODE_IOPL_OK) {
-        alu_ri32(e, ALU_TEST, H_R11, EFLAGS_IF);                      /* test r11d, IF          */
+        xlat_alu_ri32(e, ALU_TEST, H_R11, EFLAGS_IF);                      /* test r11d, IF          */
         no_if = emit_short(e, 4);                                     /* jz   no_if             */
         struct hinsn cmp = {.op = {0x80}, .n_op = 1, .has_modrm = true, .is_mem = true, .reg = 7, .mem = CPU_FIELD(intr),
                             .imm = 0, .imm_len = 1};
         emit_insn(e, &cmp);                                           /* cmp  byte [intr], 0    */
         slow2 = emit_near(e, 5);                                      /* jne  slow              */
         emit_patch8(e, no_if);
-        alu_ri32(e, ALU_AND, H_R8, ~EFLAGS_IF);
+        xlat_alu_ri32(e, ALU_AND, H_R8, ~EFLAGS_IF);
         emit_mov_rr32(e, H_R9, H_R11);
-        alu_ri32(e, ALU_AND, H_R9, EFLAGS_IF);
-        alu_rr32(e, 0x09, H_R8, H_R9);                                /* or   r8d, r9d          */
+        xlat_alu_ri32(e, ALU_AND, H_R9, EFLAGS_IF);
+        xlat_alu_rr32(e, 0x09, H_R8, H_R9);                                /* or   r8d, r9d          */
         emit_store(e, CPU_FIELD(eflags), H_R8, 4);
     }
-    alu_ri32(e, ALU_AND, H_R11, EFLAGS_NATIVE);
+    xlat_alu_ri32(e, ALU_AND, H_R11, EFLAGS_NATIVE);
     emit_u8(e, 0x41);
     emit_u8(e, 0x53);                                                 /* push r11               */
     emit_u8(e, 0x9d);                                                 /* popfq                  */
@@ -145,7 +143,7 @@ static bool cli(struct xlat *x)
     if (!(x->mode & MODE_IOPL_OK) || !x->bt->has_bmi2)
         return false;
     emit_load(e, H_R8, CPU_FIELD(eflags), 4);                         /* mov  r8d, eflags       */
-    emit_and_neutral(e, H_R8, ~EFLAGS_IF);
+    xlat_and_neutral(e, H_R8, ~EFLAGS_IF);
     emit_store(e, CPU_FIELD(eflags), H_R8, 4);                        /* mov  eflags, r8d       */
     return true;
 }
@@ -168,7 +166,7 @@ static bool sti(struct xlat *x, const struct insn *in)
     emit_patch8(e, quiet);
     emit_mov_rr64(e, H_RCX, H_R9);
     emit_load(e, H_R8, CPU_FIELD(eflags), 4);
-    emit_and_neutral(e, H_R8, ~EFLAGS_IF);
+    xlat_and_neutral(e, H_R8, ~EFLAGS_IF);
     emit_lea32(e, H_R8, HMEM(H_R8, EFLAGS_IF));                       /* lea  r8d, [r8+IF]      */
     emit_store(e, CPU_FIELD(eflags), H_R8, 4);
     emit_patch8(e, done);
@@ -179,6 +177,8 @@ bool xlat_system(struct xlat *x, const struct insn *in)
 {
     bool is_done = false;
 
+    if (xlat_far(x, in))
+        return true;
     if (insn_is(in, op_mov_from_sreg))
         is_done = mov_from_sreg(x, in);
     else if (insn_is(in, op_push_sreg))
@@ -191,6 +191,8 @@ bool xlat_system(struct xlat *x, const struct insn *in)
         is_done = cli(x);
     else if (insn_is(in, op_sti))
         is_done = sti(x, in);
+    else
+        is_done = xlat_real(x, in);
     if (is_done)
         count_executed(x, in);
     return is_done;

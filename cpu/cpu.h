@@ -124,14 +124,24 @@ enum cpu_mode_bits {
     MODE_FLAT_CS = 1 << 9, /* base 0, limit FFFFFFFFh, for fetching */
     MODE_CS64 = 1 << 10,   /* reserved for long mode */
     MODE_DEBUG = 1 << 11,  /* a DR7 breakpoint is enabled: run in the interpreter */
-    MODE_SEG_SHIFT = 12    /* 2 bits for each enum sreg: enum seg_class */
+    MODE_SEG_SHIFT = 12,   /* 2 bits for each enum sreg: enum seg_class */
+    MODE_64K_SHIFT = 24    /* 1 bit for each: SEGC_LIMITED, and the limit is FFFFh */
 };
 enum seg_class {
     SEGC_FLAT,    /* base 0, limit FFFFFFFFh, readable and writable */
     SEGC_BIG,     /* any base, limit FFFFFFFFh, readable and writable */
-    SEGC_LIMITED, /* any base, expand-up, readable and writable, limit to be checked */
+    SEGC_LIMITED, /* any base, expand-up, readable and writable, limit to be checked; ends below 4 GiB */
     SEGC_ODD      /* anything else: leave it to the interpreter (CS: readable flat code counts as FLAT for reads) */
 };
+
+/* What generated code needs to address a SEGC_LIMITED segment; follows the segment register.  It loads poison[-1], the base, or
+ * poison[0], which makes any address non-canonical, by the sign of offset + size - 1 + minus_limit. */
+struct seg_check {
+    int64_t minus_limit; /* -(limit + 1) */
+    uint64_t base, poison;
+    uint64_t minus_base; /* low 32 bits count */
+};
+#define SEG_POISON (1ull << 62)
 
 struct insn;
 struct interp; /* decode cache, private to cpu/ */
@@ -191,6 +201,7 @@ struct cpu {
     uint64_t poll_word;
     uint64_t bt_words[32]; /* scratch of generated code: struct bt_hot of bt/hot.h */
     struct segment seg[SEG_COUNT];
+    struct seg_check seg_check[SEG_COUNT]; /* recomputed with mode */
     struct segment ldtr, tr;
     struct desc_table gdtr, idtr;
     uint8_t cpl;

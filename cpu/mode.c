@@ -19,7 +19,7 @@ static enum seg_class classify(const struct cpu *cpu, enum sreg seg)
     if (segment_is_expand_down(s))
         return SEGC_ODD;
     if (s->limit != 0xffffffffu)
-        return SEGC_LIMITED;
+        return s->base + s->limit <= 0xffffffffu ? SEGC_LIMITED : SEGC_ODD;
     return s->base ? SEGC_BIG : SEGC_FLAT;
 }
 
@@ -47,9 +47,16 @@ void cpu_update_mode(struct cpu *cpu)
     if (cpu->dr[7] & DR7_ENABLES)
         mode |= MODE_DEBUG;
     mode |= (uint32_t)(cpu->cpl & 3) << MODE_CPL_SHIFT;
-    for (unsigned seg = 0; seg < SEG_COUNT; seg++)
-        mode |= (uint32_t)classify(cpu, seg) << (MODE_SEG_SHIFT + 2 * seg);
+    for (unsigned seg = 0; seg < SEG_COUNT; seg++) {
+        const struct segment *s = &cpu->seg[seg];
+        enum seg_class class = classify(cpu, seg);
 
+        mode |= (uint32_t)class << (MODE_SEG_SHIFT + 2 * seg);
+        if (class == SEGC_LIMITED && s->limit == 0xffff)
+            mode |= 1u << (MODE_64K_SHIFT + seg);
+        cpu->seg_check[seg] = (struct seg_check){.minus_limit = -(int64_t)s->limit - 1, .base = s->base, .poison = SEG_POISON,
+                                                 .minus_base = -s->base};
+    }
     cpu->mode = mode;
     cpu->is_mode_stale = false;
     /* Data breakpoints are seen by the slow access functions only. */

@@ -23,6 +23,7 @@
 #include "cpu/insn.h"
 #include "frontend/pc.h"
 #include "frontend/screenshot.h"
+#include "frontend/symbols.h"
 #include "host/chardev.h"
 #include "host/clock.h"
 #include "host/log.h"
@@ -39,6 +40,7 @@ struct machine {
     struct pc *pc;
     struct cpu *cpu;
     struct bt *bt;
+    struct symbols *symbols; /* NULL: none */
     pthread_t thread;
     bool is_started, is_paused, is_ending;
     bool is_reset_wanted, is_reset_by_guest;
@@ -332,6 +334,32 @@ static void dump_for_bug(void *opaque)
     print_code(m, stderr);
 }
 
+static const char *find_symbol(const void *opaque, uint32_t linear, uint32_t *offset)
+{
+    return symbols_find(opaque, linear, offset);
+}
+
+/* Those of --symbols, or else of the kernel if it has any and they will be shown. */
+static int load_symbols(struct machine *m)
+{
+    const struct options *o = m->options;
+    char why[WHY_BYTES];
+
+    if (o->symbols) {
+        if (symbols_load(o->symbols, &m->symbols, why) != 0) {
+            log_error("%s", why);
+            return EXIT_HOST;
+        }
+        if (m->symbols)
+            return 0;
+        log_error("symbols %s: neither an ELF file with symbols nor a System.map", o->symbols);
+        return EXIT_HOST;
+    }
+    if (o->kernel && (o->want_perf_map || (log_mask & LOG_CODE)))
+        (void)symbols_load(o->kernel, &m->symbols, why);
+    return 0;
+}
+
 static int create_engine(struct machine *m)
 {
     struct bt_options opt = {
@@ -339,6 +367,8 @@ static int create_engine(struct machine *m)
         .want_counts = m->options->want_stats,
         .is_checked = m->options->is_checked,
         .want_perf_map = m->options->want_perf_map,
+        .symbol = m->symbols ? find_symbol : NULL,
+        .symbol_opaque = m->symbols,
         .cache_bytes = m->options->code_cache_bytes,
         .want_tiers = true,
         .without = m->options->without,
@@ -377,7 +407,9 @@ int machine_create(struct machine **out, const struct options *o, struct loop *l
     if (status)
         goto out_destroy;
     m->cpu = pc_cpu(m->pc);
-    status = create_engine(m);
+    status = load_symbols(m);
+    if (!status)
+        status = create_engine(m);
     if (status)
         goto out_destroy;
     pc_reset(m->pc);
@@ -397,6 +429,7 @@ void machine_destroy(struct machine *m)
     bug_set_dump(NULL, NULL);
     if (m->bt)
         bt_destroy(m->bt);
+    symbols_destroy(m->symbols);
     pc_destroy(m->pc);
     if (m->mail)
         mailbox_destroy(m->mail);

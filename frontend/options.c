@@ -271,6 +271,11 @@ static void take_perf_map(struct parse *p, const char *value)
     p->o->want_perf_map = true;
 }
 
+static void take_symbols(struct parse *p, const char *value)
+{
+    take_once(p, value, &p->o->symbols);
+}
+
 static void take_code_cache(struct parse *p, const char *value)
 {
     if (!options_parse_size(value, &p->o->code_cache_bytes) || p->o->code_cache_bytes < MIB(1) ||
@@ -343,6 +348,7 @@ static const struct word {
     {"stats", VALUE_AFTER_EQUALS, take_stats},
     {"check-addresses", VALUE_NONE, take_check_addresses},
     {"perf-map", VALUE_NONE, take_perf_map},
+    {"symbols", VALUE_NEEDED, take_symbols},
     {"code-cache", VALUE_NEEDED, take_code_cache},
     {"without", VALUE_NEEDED, take_without},
     {"log", VALUE_NEEDED, take_log},
@@ -503,7 +509,7 @@ void options_print_help(FILE *out)
           "  --screenshot F          screen at exit: F.png as picture, F.txt as text\n"
           "  --stats[=F]             counters at exit: table, or JSON in F\n"
           "  --check-addresses       check each address translated code accesses; slow\n"
-          "  --perf-map              names for Linux perf, in /tmp/perf-PID.map\n"
+          "  --perf-map  --symbols F names for Linux perf; from an ELF or System.map\n"
           "  --code-cache SIZE       room for translated code, 1M-512M [64M]\n"
           "  --log CHANNELS          bt,mmu,irq,io,exc,dev,boot,unimp,code or all\n"
           "  --control unix:PATH     JSON control socket\n"

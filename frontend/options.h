@@ -57,6 +57,7 @@ struct options {
     bool want_stats;
     bool is_checked; /* check the addresses of translated code */
     bool want_perf_map;
+    const char *symbols; /* ELF or System.map, for names in the perf map and the code log; NULL: the kernel's own */
     uint64_t code_cache_bytes; /* 0: default */
     unsigned without;          /* bits 1 << enum bt_technique */
     const char *stats_file; /* JSON goes here; NULL: table on stderr */

@@ -1,0 +1,291 @@
+/* Far calls, jumps and returns in real and virtual-8086 mode, INT and IRET in real mode: the code segment changes without a descriptor, and
+ * with it the context.
+ *
+ * A context remembers by selector which contexts it went to (struct far_entry).  If the one wanted is there, all happens in place: CS,
+ * base, and the jump table of the new context, through which the jump goes.  Else the instruction is called out, and ctx_select()
+ * notes the way.  Only accesses to the stack come before that decision, and the interpreter makes the same ones.
+ * Far transfers and the return stack do not pair: it is emptied, as any change of context does. */
+#include "bt/xlat.h"
+
+#include "cpu/ops.h"
+
+#define SHRX_16 R_WINDOW_16 /* its low bits */
+
+struct far {
+    struct xlat *x;
+    struct emit *e;
+    const struct insn *in;
+    uint8_t *slow[6]; /* jumps to the call-out */
+    unsigned n_slow;
+};
+
+static bool may_be_far(const struct xlat *x, const struct insn *in)
+{
+    bool is_8086 = !(x->mode & MODE_PE) || (x->mode & MODE_VM);
+
+    return is_8086 && in->opsize == 2 && !(x->mode & (MODE_CS32 | MODE_SS32)) && is_64k(x, SEG_CS) && is_64k(x, SEG_SS) &&
+           x->bt->has_bmi2 && !x->bt->lockstep && !(x->bt->opt.without & 1u << BT_FAR);
+}
+
+static void slow_if(struct far *f, unsigned cc)
+{
+    f->slow[f->n_slow++] = emit_near(f->e, cc);
+}
+
+static void count_in_place(struct far *f, size_t counter)
+{
+    struct hmem m = HMEM(R_CPU, counter);
+
+    emit_load(f->e, H_R9, m, 8);
+    emit_lea64(f->e, H_R9, HMEM(H_R9, 1));
+    emit_store(f->e, m, H_R9, 8);
+}
+
+static bool push_word(struct far *f, int disp, int reg)
+{
+    struct hmem slot;
+
+    if (!xlat_stack_slot(f->x, disp, 2, &slot))
+        return false;
+    emit_store(f->e, slot, reg, 2);
+    return true;
+}
+
+static bool push_cs_ip(struct far *f, int disp)
+{
+    struct hmem slot;
+
+    emit_load(f->e, H_R11, CPU_SEG(SEG_CS, sel), 2);                  /* movzx r11d, word cs     */
+    if (!push_word(f, disp - 2, H_R11) || !xlat_stack_slot(f->x, disp - 4, 2, &slot))
+        return false;
+    emit_store_imm(f->e, slot, xlat_next_rip(f->x, f->in), 2);        /* mov  word [sp-4], next  */
+    return true;
+}
+
+static bool pop_word(struct far *f, int disp, int reg)
+{
+    struct hmem slot;
+
+    if (!xlat_stack_slot(f->x, disp, 2, &slot))
+        return false;
+    emit_load(f->e, reg, slot, 2);                                    /* movzx r11d, word [sp]   */
+    return true;
+}
+
+/* R8 = IP, R11 = selector: R10 = the context there, or to the call-out. */
+static void find_context(struct far *f)
+{
+    struct emit *e = f->e;
+    uint8_t *known;
+
+    emit_load(e, H_R10, HOT(ctx), 8);                                 /* mov  r10, ctx           */
+    emit_rorx32(e, H_R9, H_R11, 8);
+    emit_lea32(e, H_R9, HMEM_X(H_R9, H_R11, 0, 0));                   /* r9d = FAR_INDEX(sel)    */
+    emit_movzx8(e, H_R9, H_R9);
+    emit_load(e, H_R10, HMEM(H_R10, offsetof(struct ctx, far)), 8);   /* mov  r10, [r10+far]     */
+    emit_lea32(e, H_R9, HMEM_X(H_R9, H_R9, 0, 0));                    /* lea  r9d, [r9+r9]       */
+    emit_lea64(e, H_R10, HMEM_X(H_R10, H_R9, 3, 0));                  /* lea  r10, [r10+r9*8]    */
+    emit_mov_rr64(e, H_R9, H_RCX);
+    emit_load(e, H_RCX, HMEM(H_R10, offsetof(struct far_entry, minus_sel)), 4);
+    emit_lea32(e, H_RCX, HMEM_X(H_RCX, H_R11, 0, 0));                 /* lea  ecx, [rcx+r11]     */
+    known = emit_short(e, CC_JECXZ);
+    emit_mov_rr64(e, H_RCX, H_R9);
+    slow_if(f, CC_JMP);
+    emit_patch8(e, known);
+    emit_mov_rr64(e, H_RCX, H_R9);
+    emit_load(e, H_R10, HMEM(H_R10, offsetof(struct far_entry, to)), 8);
+}
+
+/* SP += delta, CS = R11, context = R10, jump to R8; flags from hot.flags_before if the instruction loads them. */
+static void go(struct far *f, int delta, bool has_flags)
+{
+    struct hinsn push = {.op = {0xff}, .n_op = 1, .has_modrm = true, .is_mem = true, .reg = 6, .mem = HOT(flags_before)};
+    struct emit *e = f->e;
+
+    count_in_place(f, offsetof(struct cpu, stats.sens_executed) + 8 * f->in->desc->sens);
+    if (delta) {
+        emit_lea32(e, H_R9, HMEM(R_SP, delta));                       /* lea  r9d, [r12+delta]   */
+        emit_mov_rr16(e, R_SP, H_R9);                                 /* mov  r12w, r9w          */
+    }
+    emit_store(e, HOT(ctx), H_R10, 8);
+    emit_store(e, CPU_SEG(SEG_CS, sel), H_R11, 2);
+    emit_lea32(e, H_R9, HMEM_X(H_NONE, H_R11, 3, 0));
+    emit_lea32(e, H_R9, HMEM_X(H_R9, H_R9, 0, 0));                    /* r9d = r11 * 16          */
+    emit_load(e, H_R10, HMEM(H_R10, offsetof(struct ctx, jump_table)), 8);
+    emit_store(e, CPU_SEG(SEG_CS, base), H_R9, 8);
+    emit_store(e, CPU_SEG_CHECK(SEG_CS, base), H_R9, 8);
+    emit_not64(e, H_R9);
+    emit_lea64(e, H_R9, HMEM(H_R9, 1));
+    emit_store(e, CPU_SEG_CHECK(SEG_CS, minus_base), H_R9, 8);
+    emit_store(e, HOT(jump_table), H_R10, 8);
+    emit_load(e, H_RSP, HOT(ret_top), 8);                             /* mov  rsp, ret_top       */
+    if (has_flags) {
+        emit_insn(e, &push);                                          /* push flags_before       */
+        emit_u8(e, 0x9d);                                             /* popfq                   */
+    }
+    emit_movzx16(e, H_R9, H_R8);
+    emit_jmp_mem(e, HMEM_X(H_R10, H_R9, 3, 0));                       /* jmp  [r10+r9*8]         */
+    for (unsigned i = 0; i < f->n_slow; i++)
+        emit_patch32(e, f->slow[i]);
+    xlat_callout(f->x, f->in, false);
+}
+
+/* R8 and R11 wait in cpu while the stack is written. */
+static void put_target(struct far *f)
+{
+    emit_store(f->e, HOT(far_ip), H_R8, 4);
+    emit_store(f->e, HOT(far_sel), H_R11, 4);
+}
+
+static void get_target(struct far *f)
+{
+    emit_load(f->e, H_R8, HOT(far_ip), 4);
+    emit_load(f->e, H_R11, HOT(far_sel), 4);
+}
+
+/* JMP and CALL, to an immediate or to what lies in memory. */
+static bool far_transfer(struct far *f, bool is_call)
+{
+    struct hmem m, sel;
+
+    if (f->in->is_mem) {
+        if (!xlat_mem(f->x, f->in, 4, &m))
+            return false;
+        sel = m;
+        sel.disp += 2;
+        emit_load(f->e, H_R11, sel, 2);                               /* movzx r11d, word [m+2]  */
+        emit_load(f->e, H_R8, m, 2);                                  /* movzx r8d, word [m]     */
+        if (is_call)
+            put_target(f);
+    }
+    if (is_call && !push_cs_ip(f, 0))
+        return false;
+    if (!f->in->is_mem) {
+        emit_mov_ri32(f->e, H_R8, f->in->imm & 0xffff);
+        emit_mov_ri32(f->e, H_R11, f->in->imm2);
+    } else if (is_call) {
+        get_target(f);
+    }
+    find_context(f);
+    go(f, is_call ? -4 : 0, false);
+    return true;
+}
+
+static bool far_return(struct far *f)
+{
+    if (!pop_word(f, 0, H_R11))
+        return false;
+    emit_store(f->e, HOT(far_ip), H_R11, 4);
+    if (!pop_word(f, 2, H_R11))
+        return false;
+    emit_load(f->e, H_R8, HOT(far_ip), 4);
+    find_context(f);
+    go(f, 4 + (f->in->imm_len ? (uint16_t)f->in->imm : 0), false);
+    return true;
+}
+
+/* INT n.  An IVT too short makes its address non-canonical. */
+static bool far_int(struct far *f)
+{
+    uint32_t vector = (f->in->imm & 0xff) * 4;
+    struct emit *e = f->e;
+    struct hmem ivt;
+
+    if ((f->x->mode & MODE_VM))
+        return false;
+    emit_u8(e, 0x9c);                                                 /* pushfq                  */
+    emit_u8(e, 0x41);
+    emit_u8(e, 0x58);                                                 /* pop  r8                 */
+    xlat_and_neutral(e, H_R8, EFLAGS_NATIVE);
+    emit_load(e, H_R9, CPU_FIELD(eflags), 4);
+    emit_lea32(e, H_R11, HMEM_X(H_R8, H_R9, 0, 0));                   /* lea  r11d, [r8+r9]      */
+    if (!push_word(f, -2, H_R11) || !push_cs_ip(f, -2))
+        return false;
+    emit_load(e, H_R9, CPU_FIELD(idtr.limit), 4);
+    emit_load(e, H_R10, CPU_FIELD(idtr.base), 4);
+    emit_lea64(e, H_R9, HMEM(H_R9, -(int)(vector + 3)));              /* negative: too short     */
+    emit_shrx64(e, H_R9, H_R9, SHRX_16);
+    ivt = HMEM_X(H_R10, H_R9, 0, vector + 2);
+    ivt.is_gs = true;
+    emit_load(e, H_R11, ivt, 2);                                      /* movzx r11d, gs:[r10+r9+..] */
+    ivt.disp -= 2;
+    emit_load(e, H_R8, ivt, 2);
+    find_context(f);
+    emit_mov_rr64(e, H_R9, H_R10);
+    emit_store(e, HOT(scratch), H_R9, 8);
+    emit_load(e, H_R9, CPU_FIELD(eflags), 4);
+    xlat_and_neutral(e, H_R9, ~(EFLAGS_IF | EFLAGS_TF | EFLAGS_AC | EFLAGS_RF)); /* uses R10 */
+    emit_store(e, CPU_FIELD(eflags), H_R9, 4);
+    count_in_place(f, offsetof(struct cpu, stats.soft_interrupts));
+    emit_load(e, H_R10, HOT(scratch), 8);
+    go(f, -6, false);
+    return true;
+}
+
+/* Compare a byte of cpu with 0; flags are spent. */
+static void slow_unless_zero(struct far *f, size_t field)
+{
+    struct hinsn cmp = {.op = {0x80}, .n_op = 1, .has_modrm = true, .is_mem = true, .reg = 7, .mem = HMEM(R_CPU, field), .imm_len = 1};
+
+    emit_insn(f->e, &cmp);                                            /* cmp  byte [field], 0    */
+    slow_if(f, 5);                                                    /* jne  slow               */
+}
+
+/* IRET, like POPF, in place if no flags but IF and the native ones change, and no interrupt waits for IF, no NMI for its end.  Once the stack
+ * was read the old flags are dead, also for the call-out: it cannot fault any more. */
+static bool far_iret(struct far *f)
+{
+    struct emit *e = f->e;
+    uint8_t *no_if;
+
+    if ((f->x->mode & MODE_VM) || !pop_word(f, 0, H_R11))
+        return false;
+    emit_store(e, HOT(far_ip), H_R11, 4);
+    if (!pop_word(f, 2, H_R11))
+        return false;
+    emit_store(e, HOT(far_sel), H_R11, 4);
+    if (!pop_word(f, 4, H_R11))
+        return false;
+    emit_load(e, H_R8, CPU_FIELD(eflags), 4);                         /* mov  r8d, eflags        */
+    emit_mov_rr32(e, H_R9, H_R8);
+    xlat_alu_rr32(e, 0x31, H_R9, H_R11);                              /* xor  r9d, r11d          */
+    xlat_alu_ri32(e, ALU_TEST, H_R9, EFLAGS_IOPL | EFLAGS_NT | EFLAGS_TF);
+    slow_if(f, 5);                                                    /* jnz  slow               */
+    slow_unless_zero(f, offsetof(struct cpu, is_nmi_blocked));
+    xlat_alu_ri32(e, ALU_TEST, H_R11, EFLAGS_IF);
+    no_if = emit_short(e, 4);                                         /* jz   no_if              */
+    slow_unless_zero(f, offsetof(struct cpu, intr));
+    emit_patch8(e, no_if);
+    xlat_alu_ri32(e, ALU_AND, H_R8, ~EFLAGS_IF);
+    emit_mov_rr32(e, H_R9, H_R11);
+    xlat_alu_ri32(e, ALU_AND, H_R9, EFLAGS_IF);
+    xlat_alu_rr32(e, 0x09, H_R8, H_R9);                               /* or   r8d, r9d           */
+    emit_store(e, HOT(scratch), H_R8, 4);
+    xlat_alu_ri32(e, ALU_AND, H_R11, EFLAGS_NATIVE);
+    emit_store(e, HOT(flags_before), H_R11, 8);
+    get_target(f);
+    find_context(f);
+    emit_load(e, H_R9, HOT(scratch), 4);
+    emit_store(e, CPU_FIELD(eflags), H_R9, 4);
+    go(f, 6, true);
+    return true;
+}
+
+bool xlat_far(struct xlat *x, const struct insn *in)
+{
+    struct far f = {.x = x, .e = x->e, .in = in};
+
+    if (!may_be_far(x, in))
+        return false;
+    if (insn_is(in, op_jmp_far_ptr) || insn_is(in, op_jmp_far_ind))
+        return far_transfer(&f, false);
+    if (insn_is(in, op_call_far_ptr) || insn_is(in, op_call_far_ind))
+        return far_transfer(&f, true);
+    if (insn_is(in, op_ret_far))
+        return far_return(&f);
+    if (insn_is(in, op_int))
+        return far_int(&f);
+    if (insn_is(in, op_iret))
+        return far_iret(&f);
+    return false;
+}

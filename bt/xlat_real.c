@@ -1,0 +1,93 @@
+/* Loads of data segment registers in real and virtual-8086 mode, where they need no descriptor: the base is 16 times the selector.
+ *
+ * In place only for segments of 64 KiB: a load changes neither limit nor rights, so the mode, and with it the translation, stays. */
+#include "bt/xlat.h"
+
+#include "cpu/ops.h"
+
+static bool may_load(const struct xlat *x, unsigned seg)
+{
+    if ((x->mode & MODE_PE) && !(x->mode & MODE_VM))
+        return false;
+    if (seg == SEG_CS || seg >= SEG_COUNT || !is_64k(x, seg))
+        return false;
+    /* SS: nothing may come between this and the next instruction.  Nothing does inside a block: polls stand at starts. */
+    return seg != SEG_SS || x->i + 1 < x->n;
+}
+
+/* Segment register = R11, a zero-extended selector. */
+static void load_real(struct xlat *x, unsigned seg)
+{
+    struct emit *e = x->e;
+
+    emit_store(e, CPU_SEG(seg, sel), H_R11, 2);                       /* mov  sel, r11w         */
+    emit_lea32(e, H_R8, HMEM_X(H_NONE, H_R11, 3, 0));                 /* lea  r8d, [r11*8]      */
+    emit_lea32(e, H_R8, HMEM_X(H_R8, H_R8, 0, 0));                    /* lea  r8d, [r8+r8]      */
+    emit_mov_rr64(e, H_R9, H_R8);
+    emit_store(e, CPU_SEG(seg, base), H_R8, 8);                       /* mov  base, r8          */
+    emit_not64(e, H_R9);                                              /* not  r9                */
+    emit_store(e, CPU_SEG_CHECK(seg, base), H_R8, 8);                 /* mov  base, r8          */
+    emit_lea64(e, H_R9, HMEM(H_R9, 1));                               /* lea  r9, [r9+1]        */
+    emit_store(e, CPU_SEG_CHECK(seg, minus_base), H_R9, 8);           /* mov  -base, r9         */
+}
+
+static bool mov_to_sreg(struct xlat *x, const struct insn *in)
+{
+    struct hmem m;
+
+    if (!may_load(x, in->reg))
+        return false;
+    if (in->is_mem) {
+        if (!xlat_mem(x, in, 2, &m))
+            return false;
+        emit_load(x->e, H_R11, m, 2);                                 /* movzx r11d, word [mem] */
+    } else {
+        emit_movzx16(x->e, H_R11, host_reg(in->rm));                  /* movzx r11d, r16        */
+    }
+    load_real(x, in->reg);
+    return true;
+}
+
+static bool pop_sreg(struct xlat *x, const struct insn *in)
+{
+    unsigned seg = in->opcode >> 3 & 7;
+    struct hmem slot;
+
+    if (in->opsize != 2 || !may_load(x, seg) || !xlat_stack_slot(x, 0, 2, &slot))
+        return false;
+    emit_load(x->e, H_R11, slot, 2);                                  /* movzx r11d, word [sp]  */
+    xlat_stack_move(x, 2);
+    load_real(x, seg);
+    return true;
+}
+
+/* LES LDS LSS LFS LGS */
+static bool load_pointer(struct xlat *x, const struct insn *in)
+{
+    unsigned seg = in->map == MAP_1B ? (in->opcode == 0xc4 ? SEG_ES : SEG_DS) : in->opcode == 0xb2 ? SEG_SS : in->opcode & 7;
+    struct hmem m, sel;
+
+    if (!in->is_mem || !may_load(x, seg) || !xlat_mem(x, in, in->opsize + 2u, &m))
+        return false;
+    sel = m;
+    sel.disp += in->opsize;
+    emit_load(x->e, H_R11, sel, 2);                                   /* movzx r11d, word [mem+2] */
+    emit_load(x->e, H_R8, m, in->opsize);                             /* movzx r8d, word [mem]  */
+    if (in->opsize == 2)
+        emit_mov_rr16(x->e, host_reg(in->reg), H_R8);                 /* mov  r16, r8w          */
+    else
+        emit_mov_rr32(x->e, host_reg(in->reg), H_R8);
+    load_real(x, seg);
+    return true;
+}
+
+bool xlat_real(struct xlat *x, const struct insn *in)
+{
+    if (insn_is(in, op_mov_to_sreg))
+        return mov_to_sreg(x, in);
+    if (insn_is(in, op_pop_sreg))
+        return pop_sreg(x, in);
+    if (insn_is(in, op_lseg_ptr))
+        return load_pointer(x, in);
+    return false;
+}
