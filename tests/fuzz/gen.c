@@ -152,8 +152,9 @@ static bool is_host_specific(const struct cpu *cpu, const struct insn *in)
 
 /* False: the case is no use.  Flags of a repeated comparison that faults are host-specific too: the SDM (2B, REP) wants
  * those from before it. */
-static bool step(struct fuzz_case *c, struct cpu *cpu)
+static bool step(struct fuzz_machine *m, struct fuzz_case *c)
 {
+    struct cpu *cpu = m->cpu;
     uint64_t faults = fault_count(cpu);
     uint8_t bytes[15];
     struct insn in;
@@ -166,7 +167,7 @@ static bool step(struct fuzz_case *c, struct cpu *cpu)
         return false;
     if (is_known && touches_code(c, cpu, &in))
         c->reads_code = true;
-    cpu_step(cpu);
+    machine_step(m, c);
     return !is_known || !in.rep || !(insn_is(&in, op_cmps) || insn_is(&in, op_scas)) || faults == fault_count(cpu);
 }
 
@@ -202,7 +203,7 @@ bool gen_case(struct gen *g, struct fuzz_machine *m, struct fuzz_case *c, uint64
             if (!g->unit_len)
                 continue;
         }
-        if (!step(c, cpu))
+        if (!step(m, c))
             return false;
     }
     return c->n_insns > 0 && (cpu->is_halted || cpu->is_shutdown) && !cpu->exit_request;

@@ -14,7 +14,7 @@
  * --lockstep also compares after each block; add --without cvtpi2ps,cvtps2pi,cvttps2pi,cvtpd2pi,cvttpd2pi, whose #XM
  * comes after the host has reset the x87 tags.
  * The cases run in a child: a crash or a hang is a finding like any other.  A watchdog thread counts CPU time. */
-#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/native.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -48,14 +48,15 @@ struct options {
     double seconds;
     unsigned bugs;
     int mode;
-    bool is_one_case, is_lockstep, is_unchecked;
+    bool is_one_case, is_lockstep, is_unchecked, is_native_off;
     const char *without;
 };
 
 /* In memory shared with the children. */
 struct findings {
-    uint64_t case_number, next, run, skipped, insns, exceptions[32];
+    uint64_t case_number, next, run, native_run, skipped, insns, native_insns, exceptions[32];
     bool is_different, is_over; /* is_over: no cases or no time left */
+    bool is_without_native;
     bool has_stray_writes;      /* the epoch from next on must be run again with */
     bool is_all_compared;       /* all memory compared after each case */
     char what[WHAT_BYTES];
@@ -72,7 +73,9 @@ struct runner {
     const struct options *opt;
     struct findings *found;
     struct fuzz_machine *reference, *translated;
+    struct native *native; /* NULL: not possible or not wanted */
     struct gen *gen;
+    uint64_t case_insns;
     struct watch watch;
 };
 
@@ -120,15 +123,27 @@ static void runner_start(struct runner *r, const struct options *opt, struct fin
     pthread_detach(thread);
 }
 
-static void runner_renew(struct runner *r)
+/* number: the first case it runs.  One epoch in four interprets cold code first, as the program does. */
+static void runner_renew(struct runner *r, uint64_t number)
 {
     struct bt_options options = {
-        .cache_bytes = MIB(8), .is_lockstep = r->opt->is_lockstep, .is_checked = !r->opt->is_unchecked};
+        .cache_bytes = MIB(8), .is_lockstep = r->opt->is_lockstep, .is_checked = !r->opt->is_unchecked,
+        .without = number / EPOCH % 4 ? 1u << BT_TIERS : 0};
 
     machine_destroy(r->reference);
     machine_destroy(r->translated);
     r->reference = machine_create(false, NULL);
     r->translated = machine_create(true, &options);
+    if (r->native)
+        (void)native_take_signals(r->native);
+    if (!r->native && !r->opt->is_lockstep && !r->opt->is_native_off) {
+        const char *why;
+
+        r->native = native_create(&why);
+        if (!r->native && !r->found->is_without_native)
+            fprintf(stderr, "insn_fuzz: nothing is run natively: %s\n", why);
+        r->found->is_without_native = !r->native;
+    }
     if (!r->gen)
         r->gen = gen_create(r->reference->cpu, r->opt->without);
 }
@@ -136,12 +151,15 @@ static void runner_renew(struct runner *r)
 enum outcome { NO_USE, EQUAL, DIFFERENT };
 
 /* False: the case is no use. */
-static bool run_reference(struct runner *r, const struct fuzz_case *c)
+static bool run_reference(struct runner *r, struct fuzz_case *c)
 {
+    struct cpu *cpu = r->reference->cpu;
     bool is_ended;
 
     machine_load(r->reference, c);
-    atomic_store(&r->watch.reference, r->reference->cpu);
+    atomic_store(&r->watch.reference, cpu);
+    for (unsigned n = 0; c->is_native && n < REFERENCE_INSNS && !cpu->is_halted && !cpu->is_shutdown; n++)
+        machine_step(r->reference, c);
     is_ended = machine_run(r->reference, REFERENCE_INSNS);
     atomic_store(&r->watch.reference, NULL);
     return is_ended;
@@ -149,7 +167,7 @@ static bool run_reference(struct runner *r, const struct fuzz_case *c)
 
 /* *is_grown: the reference's end state is that of the case being made, when some code was not there yet; it is run again
  * before a difference is believed. */
-static enum outcome run_translated(struct runner *r, const struct fuzz_case *c, const char *round, bool *is_grown)
+static enum outcome run_translated(struct runner *r, struct fuzz_case *c, const char *round, bool *is_grown)
 {
     char what[WHAT_BYTES - 64];
     bool is_ended, is_all = r->found->is_all_compared;
@@ -173,17 +191,43 @@ static enum outcome run_translated(struct runner *r, const struct fuzz_case *c, 
     return DIFFERENT;
 }
 
-static enum outcome compare(struct runner *r, const struct fuzz_case *c, bool is_grown)
+static enum outcome run_native(struct runner *r, struct fuzz_case *c, bool *is_grown)
+{
+    char what[WHAT_BYTES - 64];
+    bool is_equal;
+
+    if (!r->native || !c->is_native || !r->reference->n_events)
+        return EQUAL;
+    atomic_store(&r->watch.translated, r->translated->cpu);
+    is_equal = native_run(r->native, c, r->reference, what, sizeof(what));
+    atomic_store(&r->watch.translated, NULL);
+    if (!is_equal && *is_grown) {
+        *is_grown = false;
+        if (!run_reference(r, c))
+            return NO_USE;
+        return run_native(r, c, is_grown);
+    }
+    r->found->native_run++;
+    r->found->native_insns += r->case_insns;
+    if (is_equal)
+        return EQUAL;
+    snprintf(r->found->what, sizeof(r->found->what), "native: %s", what);
+    return DIFFERENT;
+}
+
+static enum outcome compare(struct runner *r, struct fuzz_case *c, bool is_grown)
 {
     enum outcome o;
 
     if (!is_grown && !run_reference(r, c))
         return NO_USE;
     o = run_translated(r, c, "cold", &is_grown);
-    return o == EQUAL ? run_translated(r, c, "warm", &is_grown) : o;
+    if (o == EQUAL)
+        o = run_translated(r, c, "warm", &is_grown);
+    return o == EQUAL ? run_native(r, c, &is_grown) : o;
 }
 
-static bool is_case_different(struct runner *r, const struct fuzz_case *c, bool is_grown)
+static bool is_case_different(struct runner *r, struct fuzz_case *c, bool is_grown)
 {
     enum outcome o = compare(r, c, is_grown && !c->reads_code);
 
@@ -206,7 +250,8 @@ static bool make_case(struct runner *r, uint64_t number)
         r->found->skipped++;
         return false;
     }
-    r->found->insns += cpu->stats.insns_interp - before;
+    r->case_insns = cpu->stats.insns_interp - before;
+    r->found->insns += r->case_insns;
     for (unsigned i = 0; i < 32; i++)
         r->found->exceptions[i] += cpu->stats.exceptions[i];
     return true;
@@ -247,7 +292,7 @@ static void run_cases(const struct options *opt, struct findings *found, double 
                 break;
             if (epochs++ == CHILD_EPOCHS)
                 return;
-            runner_renew(&r);
+            runner_renew(&r, n);
         }
         if (make_case(&r, n) && is_case_different(&r, &found->c, true)) {
             found->is_different = true;
@@ -286,26 +331,36 @@ static void quiet(void)
         exit(3);
 }
 
-static void try_in_child(const struct trial *t, const struct fuzz_case *c, bool want_states)
+static void try_in_child(const struct trial *t, struct fuzz_case *c, bool want_states)
 {
     struct runner r;
 
     if (!want_states)
         quiet();
     runner_start(&r, t->opt, t->found);
-    runner_renew(&r);
+    runner_renew(&r, c->number);
     for (unsigned i = 0; i < t->n_history; i++)
         if (!t->is_dropped[i] && make_case(&r, t->history_from + i))
             (void)is_case_different(&r, &t->found->c, true);
     t->found->is_different = is_case_different(&r, c, false);
     if (want_states) {
+        for (unsigned i = 0; i < r.reference->n_events; i++) {
+            const struct fuzz_event *e = &r.reference->events[i];
+            char text[80];
+
+            disasm(text, sizeof(text), guestmem_view(r.reference->mem) + ((c->seg[SEG_CS].base + e->eip) & 0x3ffff), 15, e->eip,
+                   c->code_size);
+            printf("exception %u at eip %#x (%s) error %#x cr2 %#x\n", e->vector, e->eip, text, e->error, e->cr2);
+        }
         machine_print(r.reference, "interpreter");
         machine_print(r.translated, "translator");
+        if (r.native && c->is_native)
+            native_print(r.native);
         fflush(stdout);
     }
 }
 
-static bool try_case(const struct trial *t, const struct fuzz_case *c, bool want_states)
+static bool try_case(const struct trial *t, struct fuzz_case *c, bool want_states)
 {
     int status;
     pid_t child;
@@ -325,7 +380,7 @@ static bool try_case(const struct trial *t, const struct fuzz_case *c, bool want
 /* --- reducing --- */
 
 /* Drop as many of the cases before it as possible, halves first. */
-static void reduce_history(struct trial *t, const struct fuzz_case *c)
+static void reduce_history(struct trial *t, struct fuzz_case *c)
 {
     for (unsigned size = (t->n_history + 1) / 2; size > 0; size /= 2) {
         for (unsigned from = 0; from < t->n_history; from += size) {
@@ -364,7 +419,7 @@ static void reduce_state(struct trial *t, struct fuzz_case *c)
 
     if (!simpler)
         return;
-    for (unsigned what = 0; what < 12; what++) {
+    for (unsigned what = 0; what < (c->is_native ? 10u : 12u); what++) { /* natively, CR0 is the host's */
         *simpler = *c;
         switch (what) {
         case 8:
@@ -515,10 +570,12 @@ static unsigned hunt(const struct options *opt, struct findings *found)
 static void one_case(const struct options *opt, struct findings *found)
 {
     struct trial t = {.opt = opt, .found = found};
+    struct options making = *opt;
     struct runner r;
 
-    runner_start(&r, opt, found);
-    runner_renew(&r);
+    making.is_native_off = true; /* that is for the children */
+    runner_start(&r, &making, found);
+    runner_renew(&r, opt->one_case);
     if (!make_case(&r, opt->one_case))
         printf("case %llu is one that is skipped\n", (unsigned long long)opt->one_case);
     if (try_case(&t, &found->c, false)) {
@@ -532,8 +589,9 @@ static void one_case(const struct options *opt, struct findings *found)
 
 static void print_summary(const struct findings *found, unsigned bugs)
 {
-    printf("%llu cases run, %llu skipped, %llu instructions, %u differences; exceptions",
-           (unsigned long long)found->run, (unsigned long long)found->skipped, (unsigned long long)found->insns, bugs);
+    printf("%llu cases run (%llu natively too), %llu skipped, %llu instructions (%llu natively too), %u differences; exceptions",
+           (unsigned long long)found->run, (unsigned long long)found->native_run, (unsigned long long)found->skipped, (unsigned long long)found->insns,
+           (unsigned long long)found->native_insns, bugs);
     for (unsigned i = 0; i < 32; i++)
         if (found->exceptions[i])
             printf(" %u:%llu", i, (unsigned long long)found->exceptions[i]);
@@ -556,6 +614,7 @@ static void parse(int argc, char **argv, struct options *opt)
                                           {"from", 1, NULL, 'f'},     {"mode", 1, NULL, 'm'},
                                           {"lockstep", 0, NULL, 'l'}, {"bugs", 1, NULL, 'b'},
                                           {"without", 1, NULL, 'w'},  {"unchecked", 0, NULL, 'u'},
+                                          {"no-native", 0, NULL, 'x'},
                                           {0}};
     int o;
 
@@ -582,6 +641,9 @@ static void parse(int argc, char **argv, struct options *opt)
             break;
         case 'l':
             opt->is_lockstep = true;
+            break;
+        case 'x':
+            opt->is_native_off = true;
             break;
         case 'u':
             opt->is_unchecked = true;
