@@ -88,9 +88,15 @@ static uint64_t fault_count(const struct cpu *cpu)
 static bool wraps_around(const struct cpu *cpu, const struct insn *in)
 {
     unsigned size = insn_mem_size(in);
+    uint32_t at = effective(cpu, in);
 
+    if (in->map == MAP_0F && (in->opcode & 0xe7) == 0xa3) { /* BT and kin: the bit offset leads on */
+        int32_t bits = in->opsize == 2 ? (int16_t)cpu->gpr[in->reg & 7] : (int32_t)cpu->gpr[in->reg & 7];
+
+        at += (uint32_t)(bits >> (in->opsize == 2 ? 4 : 5)) * in->opsize;
+    }
     return (in->is_mem || has_moffs(in)) && size && cpu->seg[in->seg].limit == 0xffffffff &&
-           effective(cpu, in) > 0xffffffff - (size - 1);
+           at > 0xffffffff - (size - 1);
 }
 
 /* May it write to page tables, which make_remapping() alone does with a flush?  What the engines still know of the old

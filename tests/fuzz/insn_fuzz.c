@@ -1,13 +1,13 @@
-/* Differential fuzzing of the two engines: random instruction sequences in random machine states run on the interpreter
- * and as translated code (cold, then again warm), and must leave the same registers, flags, segments, FP state and
+/* Differential fuzzing: random instruction sequences in random machine states run on the interpreter, as translated code (cold,
+ * then again warm) and, where they are unprivileged, natively on the host, and must leave the same registers, flags, segments, FP state and
  * memory.  Exceptions go to handlers that halt, or repair something and return, so what they push is compared too.
  *
- *   insn_fuzz [--seed S] [--count N | --seconds T] [--from N] [--mode real|prot16|flat|segmented|v86]
- *             [--lockstep] [--bugs N] [--without insn,insn]
- *   insn_fuzz --seed S --case N        runs one case and prints it, reduced if the engines differ
+ *   insn_fuzz [--seed S | --random-seed] [--insns N | --long | --count N | --seconds T] [--from N]
+ *             [--mode real|prot16|flat|segmented|v86] [--lockstep] [--bugs N] [--without insn,insn] [--unchecked] [--no-native]
+ *   insn_fuzz --seed S --case N        runs one case and prints it, reduced if there is a difference
  *
- * In the test suite: fixed seed, 30 seconds.  The long run is some 10^8 instructions: --seed <any> --count 12000000
- * (about two hours; several processes with different seeds share the cores well).  --bugs N goes on after differences.
+ * --long: 10^8 instructions.  --bugs N goes on after differences.  Addresses of translated code are checked
+ * (bt/check.h) unless --unchecked.
  *
  * A case depends on seed and number alone.  Machines live for EPOCH cases, so that blocks of earlier cases are still in
  * the code cache; a difference that needs those is reported with the numbers of the cases to run before it.
@@ -24,6 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #define REG_R8  UCONTEXT_R8 /* <ucontext.h>, below <sys/wait.h>, has names like enum gpr */
 #define REG_R15 UCONTEXT_R15
 #include <sys/wait.h>
@@ -39,12 +40,14 @@
 #define REFERENCE_INSNS 3000 /* longer cases are given up */
 #define KICK_REFERENCE  0.2  /* seconds of CPU time */
 #define KICK_TRANSLATED 1.0
-#define GIVE_UP         10.0
+#define GIVE_UP         2.5
 #define STATUS_HANG     3
 #define WHAT_BYTES      256
+#define LONG_INSNS      100000000
+#define PROGRESS_INSNS  10000000
 
 struct options {
-    uint64_t seed, first, count, one_case;
+    uint64_t seed, first, count, one_case, insns; /* insns: stop when that many were compared */
     double seconds;
     unsigned bugs;
     int mode;
@@ -288,7 +291,7 @@ static void run_cases(const struct options *opt, struct findings *found, double 
                 return;
             }
             found->next = n;
-            if (seconds_of(CLOCK_MONOTONIC) > end_time)
+            if (seconds_of(CLOCK_MONOTONIC) > end_time || found->insns >= opt->insns)
                 break;
             if (epochs++ == CHILD_EPOCHS)
                 return;
@@ -534,6 +537,17 @@ static void report(const struct options *opt, struct findings *found, uint64_t e
 
 /* --- main --- */
 
+static void print_summary(const struct findings *found, unsigned bugs)
+{
+    printf("%llu cases run (%llu natively too), %llu skipped, %llu instructions (%llu natively too), %u differences; exceptions",
+           (unsigned long long)found->run, (unsigned long long)found->native_run, (unsigned long long)found->skipped, (unsigned long long)found->insns,
+           (unsigned long long)found->native_insns, bugs);
+    for (unsigned i = 0; i < 32; i++)
+        if (found->exceptions[i])
+            printf(" %u:%llu", i, (unsigned long long)found->exceptions[i]);
+    printf("\n");
+}
+
 static unsigned hunt(const struct options *opt, struct findings *found)
 {
     double end_time = seconds_of(CLOCK_MONOTONIC) + opt->seconds;
@@ -541,7 +555,7 @@ static unsigned hunt(const struct options *opt, struct findings *found)
 
     found->next = opt->first;
     while (!found->is_over && bugs < opt->bugs) {
-        uint64_t number;
+        uint64_t number, before = found->insns;
         int status;
         pid_t child;
 
@@ -557,6 +571,8 @@ static unsigned hunt(const struct options *opt, struct findings *found)
         if (!end_of_child(status, found->what) && !found->is_different) {
             found->is_all_compared = found->has_stray_writes;
             found->has_stray_writes = false;
+            if (found->insns / PROGRESS_INSNS != before / PROGRESS_INSNS)
+                print_summary(found, bugs);
             continue;
         }
         bugs++;
@@ -587,17 +603,6 @@ static void one_case(const struct options *opt, struct findings *found)
     printf("no difference\n");
 }
 
-static void print_summary(const struct findings *found, unsigned bugs)
-{
-    printf("%llu cases run (%llu natively too), %llu skipped, %llu instructions (%llu natively too), %u differences; exceptions",
-           (unsigned long long)found->run, (unsigned long long)found->native_run, (unsigned long long)found->skipped, (unsigned long long)found->insns,
-           (unsigned long long)found->native_insns, bugs);
-    for (unsigned i = 0; i < 32; i++)
-        if (found->exceptions[i])
-            printf(" %u:%llu", i, (unsigned long long)found->exceptions[i]);
-    printf("\n");
-}
-
 static int find_mode(const char *name)
 {
     for (int i = 0; i < FUZZ_MODES; i++)
@@ -613,7 +618,8 @@ static void parse(int argc, char **argv, struct options *opt)
                                           {"seconds", 1, NULL, 't'},  {"case", 1, NULL, 'c'},
                                           {"from", 1, NULL, 'f'},     {"mode", 1, NULL, 'm'},
                                           {"lockstep", 0, NULL, 'l'}, {"bugs", 1, NULL, 'b'},
-                                          {"without", 1, NULL, 'w'},  {"unchecked", 0, NULL, 'u'},
+                                          {"without", 1, NULL, 'w'},  {"insns", 1, NULL, 'i'},
+                                          {"long", 0, NULL, 'L'},     {"random-seed", 0, NULL, 'r'},  {"unchecked", 0, NULL, 'u'},
                                           {"no-native", 0, NULL, 'x'},
                                           {0}};
     int o;
@@ -642,6 +648,18 @@ static void parse(int argc, char **argv, struct options *opt)
         case 'l':
             opt->is_lockstep = true;
             break;
+        case 'r':
+            if (getrandom(&opt->seed, sizeof(opt->seed), 0) != sizeof(opt->seed))
+                exit(3);
+            opt->seed >>= 32;
+            printf("seed %llu\n", (unsigned long long)opt->seed);
+            break;
+        case 'i':
+            opt->insns = strtoull(optarg, NULL, 0);
+            break;
+        case 'L':
+            opt->insns = LONG_INSNS;
+            break;
         case 'x':
             opt->is_native_off = true;
             break;
@@ -662,7 +680,7 @@ static void parse(int argc, char **argv, struct options *opt)
 
 int main(int argc, char **argv)
 {
-    struct options opt = {.seed = 1, .count = UINT32_MAX, .seconds = 1e9, .bugs = 1, .mode = -1};
+    struct options opt = {.seed = 1, .count = UINT32_MAX, .seconds = 1e9, .insns = UINT64_MAX, .bugs = 1, .mode = -1};
     struct findings *found = mmap(NULL, sizeof(*found), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     unsigned bugs;
 

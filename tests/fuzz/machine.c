@@ -162,8 +162,8 @@ static bool is_host_quirk(const struct cpu *cpu, const struct insn *in)
         return true; /* BSF and BSR for the virtual processor */
     if (in->map == MAP_0F && in->opcode == 0x0d && !in->is_mem)
         return true; /* PREFETCHW with a register: #UD there, NOP here */
-    if (in->map == MAP_0F && in->opcode == 0xf7 && !in->has_opsize_prefix)
-        return true; /* MASKMOVQ that faults: TOP and tags have changed there */
+    if (in->map == MAP_0F && in->opcode == 0xf7)
+        return true; /* MASKMOVQ, MASKMOVDQU: TOP and tags change although it faults; an empty mask faults */
     return false;
 }
 
@@ -176,14 +176,17 @@ struct step_kind {
 
 bool case_may_run_natively(const struct fuzz_case *c, const struct cpu *cpu, const struct insn *in)
 {
-    if (insn_is(in, op_int3) || insn_is(in, op_int1))
+    if (insn_is(in, op_int3))
         return true;
+    if (insn_is(in, op_int1))
+        return false; /* a host that is a virtual machine itself may loop there */
     if (!cpu_has_feature(cpu, in->desc->feature) || (insn_is(in, op_ud) && !(in->map == MAP_0F && in->opcode == 0x0b)))
         return false; /* the host may have something there */
     if (in->desc->iclass == SENSITIVE || in->desc->iclass == PRIVILEGED || (in->desc->attr & ATTR_GUESTSTATE) ||
         is_host_quirk(cpu, in) || insn_is(in, op_rdrand) || insn_is(in, op_rdseed))
         return false;
-    return !(c->mode == FUZZ_V86 && in->is_mem && in->seg == SEG_CS && (in->desc->attr & ATTR_MEM_W));
+    /* Code segments are writable in virtual-8086 mode only. */
+    return !(c->mode == FUZZ_V86 && in->seg == SEG_CS && (in->desc->attr & ATTR_MEM_W));
 }
 
 static bool is_native_insn(const struct fuzz_case *c, struct cpu *cpu, struct step_kind *kind)
@@ -197,7 +200,7 @@ static bool is_native_insn(const struct fuzz_case *c, struct cpu *cpu, struct st
     if (insn_decode(&in, bytes, n, cpu->mode & MODE_CS32 ? 4 : 2) != DECODE_OK)
         return true; /* a fault of the fetch */
     kind->may_swap_ss_gp = (in.desc->attr & (ATTR_MMX | ATTR_SSE)) || insn_is(&in, op_call_ind) || insn_is(&in, op_call_rel);
-    kind->soft_vector = insn_is(&in, op_int3) ? VEC_BP : insn_is(&in, op_int1) ? VEC_DB : VEC_OF;
+    kind->soft_vector = insn_is(&in, op_int3) ? VEC_BP : VEC_OF;
     kind->may_store_part = insn_is(&in, op_pusha) || insn_is(&in, op_enter);
     return case_may_run_natively(c, cpu, &in);
 }

@@ -129,9 +129,7 @@ void native_on_signal(int signo, siginfo_t *info, void *context)
                                                        .eip = eip,
                                                        .error = (uint32_t)g[REG_ERR],
                                                        .cr2 = (uint32_t)g[REG_CR2] - NATIVE_MEMORY};
-    if (vector == VEC_DB && d->is_skipping)
-        g[REG_EFL] &= ~(greg_t)EFLAGS_TF;
-    else if (d->is_skipping && is_skipped(vector) && eip <= 0xffff && d->n_events < FUZZ_MAX_EVENTS)
+    if (d->is_skipping && is_skipped(vector) && eip <= 0xffff && d->n_events < FUZZ_MAX_EVENTS)
         g[REG_RIP] = (eip | 31) + 1;
     else
         end_run(d, uc);
