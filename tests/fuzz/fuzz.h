@@ -73,6 +73,8 @@ struct fuzz_case {
     bool is_skipping; /* faults go on at the next multiple of 32; not natively with a 16-bit stack, where IRET leaves ESP 31:16 */
     bool is_native; /* may run on the host's processor too, see native.h */
     bool is_paged, is_pae, is_user, has_clear_a; /* has_clear_a: A bits start clear and are not compared */
+    const char *broken; /* invariant of the SDM that did not hold while it was made, or NULL */
+    bool is_wild;       /* protected mode may have stale segments: CR0.PE was written, SYSEXIT executed */
     bool reads_code; /* or writes: what it did while code was still being made does not count */
     unsigned code_size;
     uint64_t gpr[8];
@@ -120,7 +122,7 @@ struct fuzz_event {
     uint8_t vector;
     uint32_t eip, error, cr2;
     uint32_t eflags, esp; /* interpreter only */
-    bool may_swap_ss_gp;  /* the host may raise #GP for #SS or the other way round; interpreter only */
+    bool has_any_order;   /* the host may find another of the memory faults first; interpreter only */
 };
 #define FUZZ_MAX_EVENTS 64
 

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "tests/fuzz/invariants.h"
 
 #define MAX_STEPS  2000
 #define MAX_WANDER 120 /* steps since code was last added; then it is somewhere else or in a loop */
@@ -145,14 +146,15 @@ static bool is_host_specific(const struct cpu *cpu, const struct insn *in)
     uint8_t mxcsr[4];
 
     if ((in->desc->attr & ATTR_MMX) && (in->desc->attr & ATTR_SSE) &&
-        in->is_mem) /* #MF although no MMX register is used */
-        return load_le(cpu->fpu + FX_FSW, 2) & FSW_ES;
+        in->is_mem && (load_le(cpu->fpu + FX_FSW, 2) & FSW_ES)) /* #MF although no MMX register is used */
+        return true;
     if (in->map == MAP_0F && in->opcode == 0xae && in->is_mem && in->reg == 2) /* LDMXCSR: AMD's bit 17 */
-        return cpu_peek((struct cpu *)cpu, (uint32_t)cpu->seg[in->seg].base + effective(cpu, in), mxcsr, 4) == 4 &&
-               (mxcsr[2] & 2);
+        if (cpu_peek((struct cpu *)cpu, (uint32_t)cpu->seg[in->seg].base + effective(cpu, in), mxcsr, 4) == 4 && (mxcsr[2] & 2))
+            return true;
     if (in->map == MAP_0F3A &&
         (in->opcode == 0x40 || in->opcode == 0x41)) /* DPPS, DPPD: order of unmasked exceptions */
-        return (~load_le(cpu->fpu + FX_MXCSR, 2) & 0x1f80) != 0;
+        if ((~load_le(cpu->fpu + FX_MXCSR, 2) & 0x1f80) != 0)
+            return true;
     return wraps_around(cpu, in);
 }
 
@@ -162,6 +164,7 @@ static bool step(struct fuzz_machine *m, struct fuzz_case *c)
 {
     struct cpu *cpu = m->cpu;
     uint64_t faults = fault_count(cpu);
+    struct before before;
     uint8_t bytes[15];
     struct insn in;
     unsigned n = cpu_peek(cpu, (uint32_t)(cpu->seg[SEG_CS].base + cpu->rip), bytes, sizeof(bytes));
@@ -173,7 +176,12 @@ static bool step(struct fuzz_machine *m, struct fuzz_case *c)
         return false;
     if (is_known && touches_code(c, cpu, &in))
         c->reads_code = true;
+    before_take(&before, cpu, is_known ? &in : NULL);
+    if (is_known && (insn_is(&in, op_sysexit) || (insn_is(&in, op_mov_to_cr) && in.reg == 0) || insn_is(&in, op_lmsw)))
+        c->is_wild = true;
     machine_step(m, c);
+    if (!c->broken)
+        c->broken = invariant_broken(cpu, &before, !c->is_wild);
     return !is_known || !in.rep || !(insn_is(&in, op_cmps) || insn_is(&in, op_scas)) || faults == fault_count(cpu);
 }
 

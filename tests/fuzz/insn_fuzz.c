@@ -51,7 +51,7 @@ struct options {
     double seconds;
     unsigned bugs;
     int mode;
-    bool is_one_case, is_lockstep, is_unchecked, is_native_off;
+    bool is_one_case, is_lockstep, is_unchecked, is_native_off, is_unreduced;
     const char *without;
 };
 
@@ -297,7 +297,11 @@ static void run_cases(const struct options *opt, struct findings *found, double 
                 return;
             runner_renew(&r, n);
         }
-        if (make_case(&r, n) && is_case_different(&r, &found->c, true)) {
+        if (!make_case(&r, n))
+            continue;
+        if (found->c.broken)
+            snprintf(found->what, sizeof(found->what), "interpreter: %s", found->c.broken);
+        if (found->c.broken || is_case_different(&r, &found->c, true)) {
             found->is_different = true;
             return;
         }
@@ -520,8 +524,10 @@ static void report(const struct options *opt, struct findings *found, uint64_t e
         free(c);
         return;
     }
-    reduce_insns(&t, c);
-    reduce_state(&t, c);
+    if (!opt->is_unreduced) {
+        reduce_insns(&t, c);
+        reduce_state(&t, c);
+    }
     print_start(c);
     print_insns(c);
     for (unsigned i = 0; i < t.n_history; i++)
@@ -619,7 +625,8 @@ static void parse(int argc, char **argv, struct options *opt)
                                           {"from", 1, NULL, 'f'},     {"mode", 1, NULL, 'm'},
                                           {"lockstep", 0, NULL, 'l'}, {"bugs", 1, NULL, 'b'},
                                           {"without", 1, NULL, 'w'},  {"insns", 1, NULL, 'i'},
-                                          {"long", 0, NULL, 'L'},     {"random-seed", 0, NULL, 'r'},  {"unchecked", 0, NULL, 'u'},
+                                          {"long", 0, NULL, 'L'},     {"random-seed", 0, NULL, 'r'},
+                                          {"unreduced", 0, NULL, 'R'},  {"unchecked", 0, NULL, 'u'},
                                           {"no-native", 0, NULL, 'x'},
                                           {0}};
     int o;
@@ -659,6 +666,9 @@ static void parse(int argc, char **argv, struct options *opt)
             break;
         case 'L':
             opt->insns = LONG_INSNS;
+            break;
+        case 'R':
+            opt->is_unreduced = true;
             break;
         case 'x':
             opt->is_native_off = true;

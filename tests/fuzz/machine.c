@@ -169,7 +169,7 @@ static bool is_host_quirk(const struct cpu *cpu, const struct insn *in)
 
 /* What an instruction may do differently when it faults. */
 struct step_kind {
-    bool may_swap_ss_gp; /* an AMD's MMX and SSE units raise #GP for a stack segment's limit; its CALL checks the stack before the target */
+    bool has_any_order; /* an AMD's MMX and SSE units raise #GP for a stack segment's limit; its CALL pushes before it checks the target */
     uint8_t soft_vector; /* of INT3 and INTO, which count as software interrupts */
     bool may_store_part; /* an AMD's PUSHA and ENTER store as far as they come */
 };
@@ -199,7 +199,7 @@ static bool is_native_insn(const struct fuzz_case *c, struct cpu *cpu, struct st
         return false; /* IP wraps in the virtual processor; on the host EIP goes on to 10000h */
     if (insn_decode(&in, bytes, n, cpu->mode & MODE_CS32 ? 4 : 2) != DECODE_OK)
         return true; /* a fault of the fetch */
-    kind->may_swap_ss_gp = (in.desc->attr & (ATTR_MMX | ATTR_SSE)) || insn_is(&in, op_call_ind) || insn_is(&in, op_call_rel);
+    kind->has_any_order = (in.desc->attr & (ATTR_MMX | ATTR_SSE)) || insn_is(&in, op_call_ind) || insn_is(&in, op_call_rel);
     kind->soft_vector = insn_is(&in, op_int3) ? VEC_BP : VEC_OF;
     kind->may_store_part = insn_is(&in, op_pusha) || insn_is(&in, op_enter);
     return case_may_run_natively(c, cpu, &in);
@@ -218,7 +218,7 @@ static void note_event(struct fuzz_machine *m, struct fuzz_case *c, unsigned vec
         return;
     }
     *e = (struct fuzz_event){.vector = (uint8_t)vector,
-                             .may_swap_ss_gp = kind.may_swap_ss_gp,
+                             .has_any_order = kind.has_any_order,
                              .eip = eip,
                              .error = (uint32_t)load_le(frame - 4, 4),
                              .cr2 = m->cpu->cr2,
