@@ -62,7 +62,7 @@ static void note_data_breakpoints(struct cpu *cpu, gla_t gla, unsigned size, boo
 }
 
 /* #AC is for data accesses at CPL 3 only.  SDM 3A 6.15, "Interrupt 17". */
-static bool is_misaligned(const struct cpu *cpu, gla_t gla, unsigned size, unsigned access)
+bool mem_is_misaligned(const struct cpu *cpu, gla_t gla, unsigned size, unsigned access)
 {
     return (gla & (size - 1)) && (access & ACCESS_USER) && (cpu->paging.cr0 & CR0_AM) && (cpu->eflags & EFLAGS_AC);
 }
@@ -135,7 +135,7 @@ static __attribute__((noinline)) bool read_slow(struct cpu *cpu, gla_t gla, unsi
     unsigned n = first_part(gla, size);
     struct tlb_target t[2];
 
-    if (is_misaligned(cpu, gla, size, access))
+    if (mem_is_misaligned(cpu, gla, size, access))
         return cpu_raise_error(cpu, VEC_AC, 0);
     if (!translate_both(cpu, gla, size, access, t))
         return false;
@@ -156,7 +156,7 @@ static __attribute__((noinline)) bool write_slow(struct cpu *cpu, gla_t gla, uns
     struct tlb_target t[2];
     uint8_t bytes[8];
 
-    if (is_misaligned(cpu, gla, size, access))
+    if (mem_is_misaligned(cpu, gla, size, access))
         return cpu_raise_error(cpu, VEC_AC, 0);
     if (!translate_both(cpu, gla, size, access | ACCESS_WRITE, t))
         return false;

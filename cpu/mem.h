@@ -20,6 +20,9 @@ NODISCARD bool mem_read_rmw(struct cpu *cpu, enum sreg seg, uint64_t off, unsign
 NODISCARD bool mem_read_buf(struct cpu *cpu, enum sreg seg, uint64_t off, void *buf, unsigned len);
 NODISCARD bool mem_write_buf(struct cpu *cpu, enum sreg seg, uint64_t off, const void *buf, unsigned len);
 
+/* Must an access of 1, 2, 4, 8 or 16 bytes raise #AC?  access with ACCESS_USER, as below. */
+bool mem_is_misaligned(const struct cpu *cpu, gla_t gla, unsigned size, unsigned access);
+
 /* Linear accesses.  access adds ACCESS_USER for CPL 3 rights; descriptor tables, TSS and IDT use supervisor rights. */
 NODISCARD bool mem_read_linear(struct cpu *cpu, gla_t gla, unsigned size, unsigned access, uint64_t *value);
 NODISCARD bool mem_write_linear(struct cpu *cpu, gla_t gla, unsigned size, unsigned access, uint64_t value);

@@ -237,6 +237,8 @@ bool operand_probe_write(struct cpu *cpu, enum sreg seg, uint64_t off, unsigned 
 
     if (!mem_linear(cpu, seg, off, len, ACCESS_WRITE, &gla))
         return false;
+    if (len <= 8 && !(len & (len - 1)) && mem_is_misaligned(cpu, gla, len, access))
+        return cpu_raise_error(cpu, VEC_AC, 0);
     for (unsigned done = 0; done < len; done += n) {
         gla_t at = (uint32_t)(gla + done);
 

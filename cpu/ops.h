@@ -15,7 +15,7 @@
     X(bt) X(bts) X(btr) X(btc) X(bsf) X(bsr) X(popcnt) X(lzcnt) X(tzcnt)                           \
     X(setcc) X(cmovcc) /* condition: opcode bits 3:0 */                                            \
     X(aaa) X(aas) X(daa) X(das) X(aam) X(aad) X(salc) X(xlat)                                      \
-    X(nop) /* also hints, prefetches, fences, CLFLUSH */                                           \
+    X(nop) /* also hints, prefetches, fences */ X(clflush)                                             \
     X(lahf) X(sahf) X(clc) X(stc) X(cmc) X(cld) X(std)
 #define OPS_BMI(X)                                                                                 \
     X(andn) X(bextr) X(blsr) X(blsmsk) X(blsi) X(bzhi) X(mulx) X(pdep) X(pext) X(rorx)             \

@@ -90,7 +90,16 @@ static bool is_simple_size(unsigned size)
 static bool operand_in(struct cpu *cpu, const struct insn *in, uint64_t ea, unsigned size, struct buffer *buf)
 {
     uint64_t value;
+    gla_t gla;
 
+    if (size == 16 || size == 10) { /* of 16 bytes, those that must be aligned have raised #GP before */
+        unsigned access = (in->desc->attr & ATTR_MEM_W ? ACCESS_WRITE : ACCESS_READ) | (cpu->cpl == 3 ? ACCESS_USER : 0);
+
+        if (!mem_linear(cpu, in->seg, ea, size, access & ~ACCESS_USER, &gla))
+            return false;
+        if (mem_is_misaligned(cpu, gla, size == 10 ? 8 : 16, access)) /* SDM 3A, table 6-7 */
+            return cpu_raise_error(cpu, VEC_AC, 0);
+    }
     if (in->desc->attr & ATTR_MEM_R) {
         if (!is_simple_size(size)) {
             if (!mem_read_buf(cpu, in->seg, ea, buf->bytes, size))

@@ -125,6 +125,14 @@ bool op_nop(struct cpu *cpu, const struct insn *in)
     return true;
 }
 
+/* Faults as a byte load does. */
+bool op_clflush(struct cpu *cpu, const struct insn *in)
+{
+    uint64_t ignored;
+
+    return operand_read(cpu, in, 0, &ignored);
+}
+
 bool op_lahf(struct cpu *cpu, const struct insn *in)
 {
     cpu->gpr[REG_AX] = (cpu->gpr[REG_AX] & ~0xff00ull) | ((cpu->eflags & EFLAGS_STATUS & 0xff) | EFLAGS_1) << 8;

@@ -141,7 +141,7 @@ const struct insn_desc optable_grp15_mem[8] = {
     IMAGE("xrstor",   M, 576, RD, FEAT_XSAVE, op_xrstor),
     IMAGE("xsaveopt", M, 576, RW, FEAT_XSAVEOPT, op_xsave),
     /* Shortcut: faults of the address are ignored. */
-    {"clflush", {Mb}, 0, 0, 0, INNOCUOUS, 0, 0, MEM | HINT | ATTR_NP, FEAT_CLFSH, op_nop},
+    {"clflush", {Mb}, 0, 0, 0, INTERPRET, 0, 0, RD | MEM | ATTR_NP, FEAT_CLFSH, op_clflush},
 };
 const struct insn_desc optable_grp15_reg[8] = { /* F3 /0../3: RDFSBASE .., 64-bit mode only */
     [5] = FENCE("lfence", FEAT_SSE2),

@@ -71,7 +71,11 @@ extern const char *const fuzz_mode_names[FUZZ_MODES];
 struct fuzz_case {
     uint64_t number;
     enum fuzz_mode mode;
+    bool is_skipping; /* faults go on at the next multiple of 32; not natively with a 16-bit stack, where IRET leaves ESP 31:16 */
+    bool is_native; /* may run on the host's processor too, see native.h */
     bool is_paged, is_pae, is_user, has_clear_a; /* has_clear_a: A bits start clear and are not compared */
+    const char *broken; /* invariant of the SDM that did not hold while it was made, or NULL */
+    bool is_wild;       /* protected mode may have stale segments: CR0.PE was written, SYSEXIT executed */
     bool reads_code; /* or writes: what it did while code was still being made does not count */
     unsigned code_size;
     uint64_t gpr[8];
@@ -115,12 +119,23 @@ uint32_t rng_interesting(struct rng *r);
 
 /* --- a machine of memory and a CPU, with or without a translator (machine.c) --- */
 
+/* An exception of a native case, with what was interrupted. */
+struct fuzz_event {
+    uint8_t vector;
+    uint32_t eip, error, cr2;
+    uint32_t eflags, esp; /* interpreter only */
+    bool has_any_order;   /* the host may find another of the memory faults first; interpreter only */
+};
+#define FUZZ_MAX_EVENTS 64
+
 struct fuzz_machine {
     struct guestmem *mem;
     struct space *space, *ports;
     struct clock *clock;
     struct cpu *cpu;
     struct bt *bt; /* NULL: interpreted */
+    struct fuzz_event events[FUZZ_MAX_EVENTS]; /* of an interpreted native case */
+    unsigned n_events;
     uint8_t differs[MEMORY_PAGES]; /* pages that may differ from the base image of the seed in use */
 };
 
@@ -134,6 +149,12 @@ void machine_load(struct fuzz_machine *m, const struct fuzz_case *c);
 void machine_poke(struct fuzz_machine *m, uint32_t gpa, const void *bytes, unsigned len);
 /* Run until the guest halts or shuts down.  False: it did neither within max_insns (interpreter) or before a kick. */
 bool machine_run(struct fuzz_machine *m, uint64_t max_insns);
+struct insn;
+/* Has the host's processor, in user mode, no other idea of the instruction than the virtual one has in ring 3? */
+bool case_may_run_natively(const struct fuzz_case *c, const struct cpu *cpu, const struct insn *in);
+/* Interpret one instruction of a case; of native cases, note exceptions in m->events and, in c->is_native, whether the host may
+ * run it. */
+void machine_step(struct fuzz_machine *m, struct fuzz_case *c);
 /* First difference of the machines' states in words, or false if there is none.  Of memory, the pages that want's run (or
  * the case) changed are compared; is_all: all pages. */
 bool machine_differ(const struct fuzz_machine *want, struct fuzz_machine *got, const struct fuzz_case *c, bool is_all,

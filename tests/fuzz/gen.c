@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "tests/fuzz/invariants.h"
 
 #define MAX_STEPS  2000
 #define MAX_WANDER 120 /* steps since code was last added; then it is somewhere else or in a loop */
@@ -83,9 +84,15 @@ static void place_unit(struct gen *g, struct fuzz_machine *m, struct fuzz_case *
 static bool wraps_around(const struct cpu *cpu, const struct insn *in)
 {
     unsigned size = insn_mem_size(in);
+    uint32_t at = effective(cpu, in);
 
+    if (in->map == MAP_0F && (in->opcode & 0xe7) == 0xa3) { /* BT and kin: the bit offset leads on */
+        int32_t bits = in->opsize == 2 ? (int16_t)cpu->gpr[in->reg & 7] : (int32_t)cpu->gpr[in->reg & 7];
+
+        at += (uint32_t)(bits >> (in->opsize == 2 ? 4 : 5)) * in->opsize;
+    }
     return (in->is_mem || has_moffs(in)) && size && cpu->seg[in->seg].limit == 0xffffffff &&
-           effective(cpu, in) > 0xffffffff - (size - 1);
+           at > 0xffffffff - (size - 1);
 }
 
 /* May it write to page tables, which make_remapping() alone does with a flush?  What the engines still know of the old
@@ -135,8 +142,10 @@ static bool is_host_specific(const struct cpu *cpu, const struct insn *in)
 }
 
 /* False: the case is no use. */
-static bool step(struct fuzz_case *c, struct cpu *cpu)
+static bool step(struct fuzz_machine *m, struct fuzz_case *c)
 {
+    struct cpu *cpu = m->cpu;
+    struct before before;
     uint8_t bytes[15];
     struct insn in;
     unsigned n = cpu_peek(cpu, (uint32_t)(cpu->seg[SEG_CS].base + cpu->rip), bytes, sizeof(bytes));
@@ -148,7 +157,12 @@ static bool step(struct fuzz_case *c, struct cpu *cpu)
         return false;
     if (is_known && touches_code(c, cpu, &in))
         c->reads_code = true;
-    cpu_step(cpu);
+    before_take(&before, cpu, is_known ? &in : NULL);
+    if (is_known && (insn_is(&in, op_sysexit) || (insn_is(&in, op_mov_to_cr) && in.reg == 0) || insn_is(&in, op_lmsw)))
+        c->is_wild = true;
+    machine_step(m, c);
+    if (!c->broken)
+        c->broken = invariant_broken(cpu, &before, !c->is_wild);
     return true;
 }
 
@@ -184,7 +198,7 @@ bool gen_case(struct gen *g, struct fuzz_machine *m, struct fuzz_case *c, uint64
             if (!g->unit_len)
                 continue;
         }
-        if (!step(c, cpu))
+        if (!step(m, c))
             return false;
     }
     return c->n_insns > 0 && (cpu->is_halted || cpu->is_shutdown) && !cpu->exit_request;

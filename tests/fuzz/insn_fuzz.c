@@ -1,20 +1,20 @@
-/* Differential fuzzing of the two engines: random instruction sequences in random machine states run on the interpreter
- * and as translated code (cold, then again warm), and must leave the same registers, flags, segments, FP state and
+/* Differential fuzzing: random instruction sequences in random machine states run on the interpreter, as translated code (cold,
+ * then again warm) and, where they are unprivileged, natively on the host, and must leave the same registers, flags, segments, FP state and
  * memory.  Exceptions go to handlers that halt, or repair something and return, so what they push is compared too.
  *
- *   insn_fuzz [--seed S] [--count N | --seconds T] [--from N] [--mode real|prot16|flat|segmented|v86]
- *             [--lockstep] [--bugs N] [--without insn,insn]
- *   insn_fuzz --seed S --case N        runs one case and prints it, reduced if the engines differ
+ *   insn_fuzz [--seed S | --random-seed] [--insns N | --long | --count N | --seconds T] [--from N]
+ *             [--mode real|prot16|flat|segmented|v86] [--lockstep] [--bugs N] [--without insn,insn] [--unchecked] [--no-native]
+ *   insn_fuzz --seed S --case N        runs one case and prints it, reduced if there is a difference
  *
- * In the test suite: fixed seed, 30 seconds.  The long run is some 10^8 instructions: --seed <any> --count 12000000
- * (about two hours; several processes with different seeds share the cores well).  --bugs N goes on after differences.
+ * --long: 10^8 instructions.  --bugs N goes on after differences.  Addresses of translated code are checked
+ * (bt/check.h) unless --unchecked.
  *
  * A case depends on seed and number alone.  Machines live for EPOCH cases, so that blocks of earlier cases are still in
  * the code cache; a difference that needs those is reported with the numbers of the cases to run before it.
  * --lockstep also compares after each block; add --without cvtpi2ps,cvtps2pi,cvttps2pi,cvtpd2pi,cvttpd2pi, whose #XM
  * comes after the host has reset the x87 tags.
  * The cases run in a child: a crash or a hang is a finding like any other.  A watchdog thread counts CPU time. */
-#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/native.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -24,6 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #define REG_R8  UCONTEXT_R8 /* <ucontext.h>, below <sys/wait.h>, has names like enum gpr */
 #define REG_R15 UCONTEXT_R15
 #include <sys/wait.h>
@@ -39,23 +40,26 @@
 #define REFERENCE_INSNS 3000 /* longer cases are given up */
 #define KICK_REFERENCE  0.2  /* seconds of CPU time */
 #define KICK_TRANSLATED 1.0
-#define GIVE_UP         10.0
+#define GIVE_UP         2.5
 #define STATUS_HANG     3
 #define WHAT_BYTES      256
+#define LONG_INSNS      100000000
+#define PROGRESS_INSNS  10000000
 
 struct options {
-    uint64_t seed, first, count, one_case;
+    uint64_t seed, first, count, one_case, insns; /* insns: stop when that many were compared */
     double seconds;
     unsigned bugs;
     int mode;
-    bool is_one_case, is_lockstep, is_unchecked;
+    bool is_one_case, is_lockstep, is_unchecked, is_native_off, is_unreduced;
     const char *without;
 };
 
 /* In memory shared with the children. */
 struct findings {
-    uint64_t case_number, next, run, skipped, insns, exceptions[32];
+    uint64_t case_number, next, run, native_run, skipped, insns, native_insns, exceptions[32];
     bool is_different, is_over; /* is_over: no cases or no time left */
+    bool is_without_native;
     bool has_stray_writes;      /* the epoch from next on must be run again with */
     bool is_all_compared;       /* all memory compared after each case */
     char what[WHAT_BYTES];
@@ -72,7 +76,9 @@ struct runner {
     const struct options *opt;
     struct findings *found;
     struct fuzz_machine *reference, *translated;
+    struct native *native; /* NULL: not possible or not wanted */
     struct gen *gen;
+    uint64_t case_insns;
     struct watch watch;
 };
 
@@ -120,15 +126,27 @@ static void runner_start(struct runner *r, const struct options *opt, struct fin
     pthread_detach(thread);
 }
 
-static void runner_renew(struct runner *r)
+/* number: the first case it runs.  One epoch in four interprets cold code first, as the program does. */
+static void runner_renew(struct runner *r, uint64_t number)
 {
     struct bt_options options = {
-        .cache_bytes = MIB(8), .is_lockstep = r->opt->is_lockstep, .is_checked = !r->opt->is_unchecked};
+        .cache_bytes = MIB(8), .is_lockstep = r->opt->is_lockstep, .is_checked = !r->opt->is_unchecked,
+        .without = number / EPOCH % 4 ? 1u << BT_TIERS : 0};
 
     machine_destroy(r->reference);
     machine_destroy(r->translated);
     r->reference = machine_create(false, NULL);
     r->translated = machine_create(true, &options);
+    if (r->native)
+        (void)native_take_signals(r->native);
+    if (!r->native && !r->opt->is_lockstep && !r->opt->is_native_off) {
+        const char *why;
+
+        r->native = native_create(&why);
+        if (!r->native && !r->found->is_without_native)
+            fprintf(stderr, "insn_fuzz: nothing is run natively: %s\n", why);
+        r->found->is_without_native = !r->native;
+    }
     if (!r->gen)
         r->gen = gen_create(r->reference->cpu, r->opt->without);
 }
@@ -136,12 +154,15 @@ static void runner_renew(struct runner *r)
 enum outcome { NO_USE, EQUAL, DIFFERENT };
 
 /* False: the case is no use. */
-static bool run_reference(struct runner *r, const struct fuzz_case *c)
+static bool run_reference(struct runner *r, struct fuzz_case *c)
 {
+    struct cpu *cpu = r->reference->cpu;
     bool is_ended;
 
     machine_load(r->reference, c);
-    atomic_store(&r->watch.reference, r->reference->cpu);
+    atomic_store(&r->watch.reference, cpu);
+    for (unsigned n = 0; c->is_native && n < REFERENCE_INSNS && !cpu->is_halted && !cpu->is_shutdown; n++)
+        machine_step(r->reference, c);
     is_ended = machine_run(r->reference, REFERENCE_INSNS);
     atomic_store(&r->watch.reference, NULL);
     return is_ended;
@@ -149,7 +170,7 @@ static bool run_reference(struct runner *r, const struct fuzz_case *c)
 
 /* *is_grown: the reference's end state is that of the case being made, when some code was not there yet; it is run again
  * before a difference is believed. */
-static enum outcome run_translated(struct runner *r, const struct fuzz_case *c, const char *round, bool *is_grown)
+static enum outcome run_translated(struct runner *r, struct fuzz_case *c, const char *round, bool *is_grown)
 {
     char what[WHAT_BYTES - 64];
     bool is_ended, is_all = r->found->is_all_compared;
@@ -173,17 +194,43 @@ static enum outcome run_translated(struct runner *r, const struct fuzz_case *c, 
     return DIFFERENT;
 }
 
-static enum outcome compare(struct runner *r, const struct fuzz_case *c, bool is_grown)
+static enum outcome run_native(struct runner *r, struct fuzz_case *c, bool *is_grown)
+{
+    char what[WHAT_BYTES - 64];
+    bool is_equal;
+
+    if (!r->native || !c->is_native || !r->reference->n_events)
+        return EQUAL;
+    atomic_store(&r->watch.translated, r->translated->cpu);
+    is_equal = native_run(r->native, c, r->reference, what, sizeof(what));
+    atomic_store(&r->watch.translated, NULL);
+    if (!is_equal && *is_grown) {
+        *is_grown = false;
+        if (!run_reference(r, c))
+            return NO_USE;
+        return run_native(r, c, is_grown);
+    }
+    r->found->native_run++;
+    r->found->native_insns += r->case_insns;
+    if (is_equal)
+        return EQUAL;
+    snprintf(r->found->what, sizeof(r->found->what), "native: %s", what);
+    return DIFFERENT;
+}
+
+static enum outcome compare(struct runner *r, struct fuzz_case *c, bool is_grown)
 {
     enum outcome o;
 
     if (!is_grown && !run_reference(r, c))
         return NO_USE;
     o = run_translated(r, c, "cold", &is_grown);
-    return o == EQUAL ? run_translated(r, c, "warm", &is_grown) : o;
+    if (o == EQUAL)
+        o = run_translated(r, c, "warm", &is_grown);
+    return o == EQUAL ? run_native(r, c, &is_grown) : o;
 }
 
-static bool is_case_different(struct runner *r, const struct fuzz_case *c, bool is_grown)
+static bool is_case_different(struct runner *r, struct fuzz_case *c, bool is_grown)
 {
     enum outcome o = compare(r, c, is_grown && !c->reads_code);
 
@@ -206,7 +253,8 @@ static bool make_case(struct runner *r, uint64_t number)
         r->found->skipped++;
         return false;
     }
-    r->found->insns += cpu->stats.insns_interp - before;
+    r->case_insns = cpu->stats.insns_interp - before;
+    r->found->insns += r->case_insns;
     for (unsigned i = 0; i < 32; i++)
         r->found->exceptions[i] += cpu->stats.exceptions[i];
     return true;
@@ -243,13 +291,17 @@ static void run_cases(const struct options *opt, struct findings *found, double 
                 return;
             }
             found->next = n;
-            if (seconds_of(CLOCK_MONOTONIC) > end_time)
+            if (seconds_of(CLOCK_MONOTONIC) > end_time || found->insns >= opt->insns)
                 break;
             if (epochs++ == CHILD_EPOCHS)
                 return;
-            runner_renew(&r);
+            runner_renew(&r, n);
         }
-        if (make_case(&r, n) && is_case_different(&r, &found->c, true)) {
+        if (!make_case(&r, n))
+            continue;
+        if (found->c.broken)
+            snprintf(found->what, sizeof(found->what), "interpreter: %s", found->c.broken);
+        if (found->c.broken || is_case_different(&r, &found->c, true)) {
             found->is_different = true;
             return;
         }
@@ -286,26 +338,36 @@ static void quiet(void)
         exit(3);
 }
 
-static void try_in_child(const struct trial *t, const struct fuzz_case *c, bool want_states)
+static void try_in_child(const struct trial *t, struct fuzz_case *c, bool want_states)
 {
     struct runner r;
 
     if (!want_states)
         quiet();
     runner_start(&r, t->opt, t->found);
-    runner_renew(&r);
+    runner_renew(&r, c->number);
     for (unsigned i = 0; i < t->n_history; i++)
         if (!t->is_dropped[i] && make_case(&r, t->history_from + i))
             (void)is_case_different(&r, &t->found->c, true);
     t->found->is_different = is_case_different(&r, c, false);
     if (want_states) {
+        for (unsigned i = 0; i < r.reference->n_events; i++) {
+            const struct fuzz_event *e = &r.reference->events[i];
+            char text[80];
+
+            disasm(text, sizeof(text), guestmem_view(r.reference->mem) + ((c->seg[SEG_CS].base + e->eip) & 0x3ffff), 15, e->eip,
+                   c->code_size);
+            printf("exception %u at eip %#x (%s) error %#x cr2 %#x\n", e->vector, e->eip, text, e->error, e->cr2);
+        }
         machine_print(r.reference, "interpreter");
         machine_print(r.translated, "translator");
+        if (r.native && c->is_native)
+            native_print(r.native);
         fflush(stdout);
     }
 }
 
-static bool try_case(const struct trial *t, const struct fuzz_case *c, bool want_states)
+static bool try_case(const struct trial *t, struct fuzz_case *c, bool want_states)
 {
     int status;
     pid_t child;
@@ -325,7 +387,7 @@ static bool try_case(const struct trial *t, const struct fuzz_case *c, bool want
 /* --- reducing --- */
 
 /* Drop as many of the cases before it as possible, halves first. */
-static void reduce_history(struct trial *t, const struct fuzz_case *c)
+static void reduce_history(struct trial *t, struct fuzz_case *c)
 {
     for (unsigned size = (t->n_history + 1) / 2; size > 0; size /= 2) {
         for (unsigned from = 0; from < t->n_history; from += size) {
@@ -364,7 +426,7 @@ static void reduce_state(struct trial *t, struct fuzz_case *c)
 
     if (!simpler)
         return;
-    for (unsigned what = 0; what < 12; what++) {
+    for (unsigned what = 0; what < (c->is_native ? 10u : 12u); what++) { /* natively, CR0 is the host's */
         *simpler = *c;
         switch (what) {
         case 8:
@@ -462,8 +524,10 @@ static void report(const struct options *opt, struct findings *found, uint64_t e
         free(c);
         return;
     }
-    reduce_insns(&t, c);
-    reduce_state(&t, c);
+    if (!opt->is_unreduced) {
+        reduce_insns(&t, c);
+        reduce_state(&t, c);
+    }
     print_start(c);
     print_insns(c);
     for (unsigned i = 0; i < t.n_history; i++)
@@ -479,6 +543,17 @@ static void report(const struct options *opt, struct findings *found, uint64_t e
 
 /* --- main --- */
 
+static void print_summary(const struct findings *found, unsigned bugs)
+{
+    printf("%llu cases run (%llu natively too), %llu skipped, %llu instructions (%llu natively too), %u differences; exceptions",
+           (unsigned long long)found->run, (unsigned long long)found->native_run, (unsigned long long)found->skipped, (unsigned long long)found->insns,
+           (unsigned long long)found->native_insns, bugs);
+    for (unsigned i = 0; i < 32; i++)
+        if (found->exceptions[i])
+            printf(" %u:%llu", i, (unsigned long long)found->exceptions[i]);
+    printf("\n");
+}
+
 static unsigned hunt(const struct options *opt, struct findings *found)
 {
     double end_time = seconds_of(CLOCK_MONOTONIC) + opt->seconds;
@@ -486,7 +561,7 @@ static unsigned hunt(const struct options *opt, struct findings *found)
 
     found->next = opt->first;
     while (!found->is_over && bugs < opt->bugs) {
-        uint64_t number;
+        uint64_t number, before = found->insns;
         int status;
         pid_t child;
 
@@ -502,6 +577,8 @@ static unsigned hunt(const struct options *opt, struct findings *found)
         if (!end_of_child(status, found->what) && !found->is_different) {
             found->is_all_compared = found->has_stray_writes;
             found->has_stray_writes = false;
+            if (found->insns / PROGRESS_INSNS != before / PROGRESS_INSNS)
+                print_summary(found, bugs);
             continue;
         }
         bugs++;
@@ -515,10 +592,12 @@ static unsigned hunt(const struct options *opt, struct findings *found)
 static void one_case(const struct options *opt, struct findings *found)
 {
     struct trial t = {.opt = opt, .found = found};
+    struct options making = *opt;
     struct runner r;
 
-    runner_start(&r, opt, found);
-    runner_renew(&r);
+    making.is_native_off = true; /* that is for the children */
+    runner_start(&r, &making, found);
+    runner_renew(&r, opt->one_case);
     if (!make_case(&r, opt->one_case))
         printf("case %llu is one that is skipped\n", (unsigned long long)opt->one_case);
     if (try_case(&t, &found->c, false)) {
@@ -528,16 +607,6 @@ static void one_case(const struct options *opt, struct findings *found)
     print_start(&found->c);
     print_insns(&found->c);
     printf("no difference\n");
-}
-
-static void print_summary(const struct findings *found, unsigned bugs)
-{
-    printf("%llu cases run, %llu skipped, %llu instructions, %u differences; exceptions",
-           (unsigned long long)found->run, (unsigned long long)found->skipped, (unsigned long long)found->insns, bugs);
-    for (unsigned i = 0; i < 32; i++)
-        if (found->exceptions[i])
-            printf(" %u:%llu", i, (unsigned long long)found->exceptions[i]);
-    printf("\n");
 }
 
 static int find_mode(const char *name)
@@ -555,7 +624,10 @@ static void parse(int argc, char **argv, struct options *opt)
                                           {"seconds", 1, NULL, 't'},  {"case", 1, NULL, 'c'},
                                           {"from", 1, NULL, 'f'},     {"mode", 1, NULL, 'm'},
                                           {"lockstep", 0, NULL, 'l'}, {"bugs", 1, NULL, 'b'},
-                                          {"without", 1, NULL, 'w'},  {"unchecked", 0, NULL, 'u'},
+                                          {"without", 1, NULL, 'w'},  {"insns", 1, NULL, 'i'},
+                                          {"long", 0, NULL, 'L'},     {"random-seed", 0, NULL, 'r'},
+                                          {"unreduced", 0, NULL, 'R'},  {"unchecked", 0, NULL, 'u'},
+                                          {"no-native", 0, NULL, 'x'},
                                           {0}};
     int o;
 
@@ -583,6 +655,24 @@ static void parse(int argc, char **argv, struct options *opt)
         case 'l':
             opt->is_lockstep = true;
             break;
+        case 'r':
+            if (getrandom(&opt->seed, sizeof(opt->seed), 0) != sizeof(opt->seed))
+                exit(3);
+            opt->seed >>= 32;
+            printf("seed %llu\n", (unsigned long long)opt->seed);
+            break;
+        case 'i':
+            opt->insns = strtoull(optarg, NULL, 0);
+            break;
+        case 'L':
+            opt->insns = LONG_INSNS;
+            break;
+        case 'R':
+            opt->is_unreduced = true;
+            break;
+        case 'x':
+            opt->is_native_off = true;
+            break;
         case 'u':
             opt->is_unchecked = true;
             break;
@@ -600,7 +690,7 @@ static void parse(int argc, char **argv, struct options *opt)
 
 int main(int argc, char **argv)
 {
-    struct options opt = {.seed = 1, .count = UINT32_MAX, .seconds = 1e9, .bugs = 1, .mode = -1};
+    struct options opt = {.seed = 1, .count = UINT32_MAX, .seconds = 1e9, .insns = UINT64_MAX, .bugs = 1, .mode = -1};
     struct findings *found = mmap(NULL, sizeof(*found), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     unsigned bugs;
 

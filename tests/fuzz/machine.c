@@ -4,9 +4,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "cpu/cpuid.h"
 #include "cpu/hostfp.h"
+#include "cpu/insn.h"
 #include "cpu/mem.h"
+#include "cpu/ops.h"
 
+#define FUZZ_HOST_LOW 0xe0000000u /* guest addresses from here on may be host addresses in use, natively */
 #define PTE_A        0x20u
 #define FLAG_UNTOUCHED 0x80u /* our bit of a frame's code flag: tell us of the first write */
 
@@ -119,6 +123,7 @@ void machine_load(struct fuzz_machine *m, const struct fuzz_case *c)
         if (!m->bt)
             guestmem_code_flags(m->mem)[page] |= FLAG_UNTOUCHED;
     }
+    m->n_events = 0;
     cpu_reset(cpu, true);
     memcpy(cpu->gpr, c->gpr, sizeof(c->gpr));
     cpu->rip = c->rip;
@@ -148,6 +153,109 @@ void machine_load(struct fuzz_machine *m, const struct fuzz_case *c)
     cpu_update_mode(cpu);
     atomic_store(&cpu->exit_request, false);
     atomic_store(&cpu->poll, &cpu->poll_word);
+}
+
+/* Where the host's processor (an AMD) and the virtual one differ, and may: reserved uses of prefixes and forms.
+ * docs/testing.md has the same table. */
+static bool is_host_quirk(const struct cpu *cpu, const struct insn *in)
+{
+    if (in->map == MAP_1B && in->rep && (in->opcode == 0xe0 || in->opcode == 0xe1))
+        return true; /* REP LOOPE, LOOPNE: the prefix decides instead of the opcode */
+    if ((insn_is(in, op_tzcnt) && !cpu_has_feature(cpu, FEAT_BMI1)) || (insn_is(in, op_lzcnt) && !cpu_has_feature(cpu, FEAT_LZCNT)))
+        return true; /* BSF and BSR for the virtual processor */
+    if (in->map == MAP_0F && in->opcode == 0x0d && !in->is_mem)
+        return true; /* PREFETCHW with a register: #UD there, NOP here */
+    if (in->map == MAP_0F && in->opcode == 0xf7)
+        return true; /* MASKMOVQ, MASKMOVDQU: TOP and tags change although it faults; an empty mask faults */
+    return false;
+}
+
+/* What an instruction may do differently when it faults. */
+struct step_kind {
+    bool has_any_order; /* an AMD's MMX and SSE units raise #GP for a stack segment's limit; its CALL pushes before it checks the target */
+    uint8_t soft_vector; /* of INT3 and INTO, which count as software interrupts */
+    bool may_store_part; /* an AMD's PUSHA and ENTER store as far as they come */
+};
+
+bool case_may_run_natively(const struct fuzz_case *c, const struct cpu *cpu, const struct insn *in)
+{
+    if (insn_is(in, op_int3))
+        return true;
+    if (insn_is(in, op_int1))
+        return false; /* a host that is a virtual machine itself may loop there */
+    if (!cpu_has_feature(cpu, in->desc->feature) || (insn_is(in, op_ud) && !(in->map == MAP_0F && in->opcode == 0x0b)))
+        return false; /* the host may have something there */
+    if (in->desc->iclass == SENSITIVE || in->desc->iclass == PRIVILEGED || (in->desc->attr & ATTR_GUESTSTATE) ||
+        is_host_quirk(cpu, in) || insn_is(in, op_rdrand) || insn_is(in, op_rdseed))
+        return false;
+    /* Code segments are writable in virtual-8086 mode only. */
+    return !(c->mode == FUZZ_V86 && in->seg == SEG_CS && (in->desc->attr & ATTR_MEM_W));
+}
+
+static bool is_native_insn(const struct fuzz_case *c, struct cpu *cpu, struct step_kind *kind)
+{
+    uint8_t bytes[15];
+    struct insn in;
+    unsigned n = cpu_peek(cpu, (uint32_t)(cpu->seg[SEG_CS].base + cpu->rip), bytes, sizeof(bytes));
+
+    if (!(cpu->mode & MODE_CS32) && cpu->rip > 0xfff0)
+        return false; /* IP wraps in the virtual processor; on the host EIP goes on to 10000h */
+    if (insn_decode(&in, bytes, n, cpu->mode & MODE_CS32 ? 4 : 2) != DECODE_OK)
+        return true; /* a fault of the fetch */
+    kind->has_any_order = (in.desc->attr & (ATTR_MMX | ATTR_SSE)) || insn_is(&in, op_call_ind) || insn_is(&in, op_call_rel);
+    kind->soft_vector = insn_is(&in, op_int3) ? VEC_BP : VEC_OF;
+    kind->may_store_part = insn_is(&in, op_pusha) || insn_is(&in, op_enter);
+    return case_may_run_natively(c, cpu, &in);
+}
+
+/* The event whose frame is on the ring-0 stack of TSS_GPA. */
+static void note_event(struct fuzz_machine *m, struct fuzz_case *c, unsigned vector, struct step_kind kind)
+{
+    const uint8_t *frame = guestmem_view(m->mem) + RING0_STACK - 0x40 - (c->mode == FUZZ_V86 ? 36 : 20);
+    struct fuzz_event *e = &m->events[m->n_events];
+    uint32_t eip = (uint32_t)load_le(frame, 4), next = (eip | 31) + 1;
+
+    if (kind.may_store_part || m->n_events++ == FUZZ_MAX_EVENTS - 1 || next > c->seg[SEG_CS].limit || m->cpu->cpl != 0) {
+        c->is_native = false;
+        m->n_events = 0;
+        return;
+    }
+    *e = (struct fuzz_event){.vector = (uint8_t)vector,
+                             .has_any_order = kind.has_any_order,
+                             .eip = eip,
+                             .error = (uint32_t)load_le(frame - 4, 4),
+                             .cr2 = m->cpu->cr2,
+                             .eflags = (uint32_t)load_le(frame + 8, 4),
+                             .esp = (uint32_t)load_le(frame + 12, 4)};
+    if (vector == VEC_PF && e->cr2 >= FUZZ_HOST_LOW)
+        c->is_native = false; /* natively, something of ours may be there */
+}
+
+void machine_step(struct fuzz_machine *m, struct fuzz_case *c)
+{
+    struct cpu *cpu = m->cpu;
+    uint64_t before[32];
+    struct step_kind kind = {0};
+
+    if (!c->is_native || cpu->cpl != 3) {
+        cpu_step(cpu);
+        return;
+    }
+    if (!is_native_insn(c, cpu, &kind)) {
+        c->is_native = false;
+        cpu_step(cpu);
+        return;
+    }
+    memcpy(before, cpu->stats.exceptions, sizeof(before));
+    cpu_step(cpu);
+    for (unsigned v = 0; v < 32; v++) {
+        if (cpu->stats.exceptions[v] != before[v]) {
+            note_event(m, c, v, kind);
+            return;
+        }
+    }
+    if (cpu->cpl == 0)
+        note_event(m, c, kind.soft_vector, kind);
 }
 
 bool machine_run(struct fuzz_machine *m, uint64_t max_insns)

@@ -3,6 +3,7 @@
 
 #include <string.h>
 #include "cpu/avx.h"
+#include "tests/fuzz/native.h"
 
 static void load_seg(struct fuzz_case *c, unsigned s, unsigned index, unsigned rpl)
 {
@@ -176,6 +177,17 @@ static void put_page_tables(struct gen *g, struct fuzz_case *c, unsigned start_p
     store_le(c->image + TSS2_GPA + 0x1c, 4, c->cr3);
 }
 
+static void put_native_page_table(struct fuzz_case *c)
+{
+    uint32_t pd = TABLES_GPA, pt = TABLES_GPA + 0x1000;
+
+    c->is_touched[pd >> GUEST_PAGE_SHIFT] = c->is_touched[pt >> GUEST_PAGE_SHIFT] = 1;
+    for (unsigned page = 0; page < MEMORY_PAGES; page++)
+        store_le(c->image + pt + 4 * page, 4, native_page_entry(page));
+    store_le(c->image + pd, 4, pt | 0x67);
+    c->cr3 = pd;
+}
+
 static void randomize_fpu(struct gen *g, struct fuzz_case *c)
 {
     static const uint64_t mantissas[] = {0, 1, 1ull << 63, 3ull << 62, 0xa000000000000000};
@@ -237,6 +249,14 @@ static void choose_control(struct gen *g, struct fuzz_case *c)
         c->cr4 |= CR4_PAE;
         c->efer = rng_percent(r, 50) ? EFER_NXE : 0;
     }
+    if (c->is_native) { /* as the host's kernel has it */
+        c->cr0 = CR0_PE | CR0_PG | CR0_ET | CR0_NE | CR0_WP | CR0_MP | CR0_AM;
+        c->cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT;
+        c->is_paged = true;
+        c->is_pae = false;
+        c->efer = 0;
+        return;
+    }
     c->has_clear_a = c->is_paged && rng_percent(r, 30);
 }
 
@@ -248,6 +268,8 @@ static void choose_flags(struct gen *g, struct fuzz_case *c)
                 (rng_percent(r, 70) ? EFLAGS_IF : 0) | (rng_percent(r, 15) ? EFLAGS_DF : 0) |
                 (rng_percent(r, 2) ? EFLAGS_NT : 0) | (rng_percent(r, 5) ? EFLAGS_AC : 0) |
                 (rng_percent(r, 2) ? EFLAGS_TF : 0) | rng_below(r, 4) << EFLAGS_IOPL_SHIFT;
+    if (c->is_native)
+        c->eflags &= ~(EFLAGS_TF | EFLAGS_NT);
     if (c->mode == FUZZ_V86)
         c->eflags |= EFLAGS_VM;
 }
@@ -308,14 +330,18 @@ static uint32_t make_setting(struct gen *g, struct fuzz_case *c, int mode_filter
     c->is_user = c->mode == FUZZ_V86 || (c->mode != FUZZ_REAL && rng_percent(&g->rng, 50));
     c->cpl = c->is_user ? 3 : 0;
     c->code_size = c->mode == FUZZ_FLAT || c->mode == FUZZ_SEGMENTED ? 4 : 2;
+    c->is_native = c->is_user && rng_percent(&g->rng, 60);
     g->alias_delta = 0;
     choose_control(g, c);
     choose_segments(g, c);
-    if (rng_percent(&g->rng, 90))
+    c->is_skipping = c->is_native ? c->mode == FUZZ_V86 || (c->seg[SEG_SS].attr & SEG_ATTR_DB) : rng_percent(&g->rng, 90);
+    if (c->is_skipping)
         put_skipping_handlers(c);
-    if (rng_percent(&g->rng, 40))
+    if (!c->is_native && rng_percent(&g->rng, 40))
         put_returning_handlers(c);
-    if (c->is_paged)
+    if (c->is_native)
+        put_native_page_table(c);
+    else if (c->is_paged)
         put_page_tables(g, c, page);
     return page;
 }

@@ -94,7 +94,7 @@ static void make_insn(struct gen *g, struct place *p)
 
     while (pick >= weights[cat])
         pick -= weights[cat++];
-    if (cat == CAT_SYSTEM && p->cpu->cpl && rng_percent(r, 75))
+    if (cat == CAT_SYSTEM && p->cpu->cpl && (p->c->is_native || rng_percent(r, 75)))
         cat = CAT_ALU; /* most would only fault */
     if (cat == CAT_AVX && (p->cpu->mode & (MODE_PE | MODE_VM)) != MODE_PE && rng_percent(r, 95))
         cat = CAT_SSE; /* #UD */
@@ -102,6 +102,8 @@ static void make_insn(struct gen *g, struct place *p)
     if (f->desc->exec == op_hlt && rng_percent(r, 90))
         return;
     if (!encode(g, p, f, b, &in))
+        return;
+    if (p->c->is_native && !case_may_run_natively(p->c, p->cpu, &in) && rng_percent(r, 98))
         return;
     prepare(g, p, f, b, &in);
     if (in.is_mem || has_moffs(&in))
@@ -282,6 +284,8 @@ void make_unit(struct gen *g, struct place *p)
         make_self_modification(g, p);
     else if (pick < 50)
         make_push_ret(g, p);
+    else if (p->c->is_native)
+        make_insn(g, p);
     else if (pick < 65)
         make_int(g, p);
     else if (pick < 80)
