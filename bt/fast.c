@@ -6,6 +6,7 @@
  * instruction.  SDM 2, the instructions' "Operation". */
 #include "bt/fast.h"
 
+#include "cpu/cpuid.h"
 #include "cpu/insn.h"
 #include "cpu/ops.h"
 #include "cpu/protect.h"
@@ -252,7 +253,8 @@ bool fast_fits(const struct bt *bt, const struct insn *in, uint32_t mode, uint8_
 
     *kind = FAST_NONE;
     *arg = 0;
-    if (bt->lockstep || (bt->opt.without >> BT_FAST & 1) || (mode & (need | MODE_VM)) != need)
+    if (bt->lockstep || (bt->opt.without >> BT_FAST & 1) || (mode & (need | MODE_VM)) != need ||
+        !cpu_has_feature(bt->cpu, in->desc->feature))
         return false;
     if (insn_is(in, op_mov_to_sreg) && !in->is_mem && in->reg < SEG_COUNT && in->reg != SEG_CS && in->reg != SEG_SS) {
         *kind = FAST_MOV_SREG;

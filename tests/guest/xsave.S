@@ -254,7 +254,7 @@
         regs    7
         xsave   \where
         .endr
-        movl    $2000, %esi
+        movl    $400, %esi
 2:      movl    $context0, %edi
         testl   $1, %esi
         jz      3f
@@ -278,14 +278,14 @@
         regs    7
         xrstor  \where
         fistpl  word
-        expect  word, $1000
+        expect  word, $200
         vextracti128 $1, %ymm7, %xmm1
         vmovd   %xmm1, %eax
-        expect  %eax, $1000
+        expect  %eax, $200
         vmovd   %xmm7, %eax
-        expect  %eax, $1000
+        expect  %eax, $200
         vmovd   %xmm6, %eax
-        expect  %eax, $-1000
+        expect  %eax, $-200
         vextracti128 $1, %ymm6, %xmm1
         vptest  %xmm1, %xmm1
         jz      1f
