@@ -41,14 +41,12 @@ uint8_t *opcode_coverage_byte(const struct insn *in, uint32_t mode, bool is_tran
         is_tried = true;
         map = path ? opcode_coverage_map(path) : NULL;
     }
-    at = (uint64_t)in->map << 2 | prefix;
+    at = (uint64_t)(in->vex != 0) << 2 | in->map;
+    at = at << 2 | (in->vex ? in->vex_pp : prefix);
+    at = at << 2 | (in->vex ? in->vex_l << 1 | in->vex_w : 0);
     at = at << 8 | in->opcode;
     at = at << 8 | (in->has_modrm ? in->modrm : 0);
     at = at << 2 | mode_number(mode);
     at = at << 1 | is_translated;
-    at = at << 1 | (in->opsize == 4);
-    at = at << 1 | (in->addrsize == 4);
-    at = at << 1 | in->has_lock;
-    at = at << 1 | (in->rep != 0);
     return map ? map + at : NULL;
 }

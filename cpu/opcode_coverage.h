@@ -9,9 +9,9 @@
 struct insn;
 
 /* A place in the file, from high to low:
- *     map 3 | prefix 2 (none, 66, F3, F2) | opcode 8 | ModRM 8 | mode 2 | engine 1 | 32-bit operand 1 | 32-bit address 1 | LOCK 1 | REP 1 */
-#define OPCODE_COVERAGE_BITS  28
-#define OPCODE_COVERAGE_LOW   7 /* bits below ModRM */
+ *     VEX 1 | map 2 | prefix or pp 2 (none, 66, F3, F2) | L 1 | W 1 | opcode 8 | ModRM 8 | mode 2 | engine 1 */
+#define OPCODE_COVERAGE_BITS  26
+#define OPCODE_COVERAGE_LOW   3 /* bits below ModRM */
 #define OPCODE_COVERAGE_BYTES (UINT64_C(1) << OPCODE_COVERAGE_BITS)
 enum { COVERED_REAL, COVERED_PROT16, COVERED_PROT32, COVERED_V86 };
 

@@ -17,11 +17,24 @@ static bool seen[MAX_ROWS][ROW_MODES][2];
 static struct row *row_at(struct rows *rows, unsigned place, struct insn *in)
 {
     static const uint8_t prefixes[] = {0, 0x66, 0xf3, 0xf2};
-    struct row probe = {.prefix = prefixes[place >> 16 & 3], .map = (uint8_t)(place >> 18), .opcode = (uint8_t)(place >> 8)};
-    uint8_t bytes[32] = {0};
+    unsigned pp = place >> 18 & 3, l = place >> 17 & 1, w = place >> 16 & 1;
+    struct row probe = {.map = place >> 20 & 3, .opcode = (uint8_t)(place >> 8), .is_vex = place >> 22,
+                        .vex = (uint8_t)(0x78 | w << 7 | l << 2 | pp)};
 
-    bytes[rows_put_opcode(&probe, bytes)] = (uint8_t)place;
-    return insn_decode(in, bytes, 15, 4) == DECODE_OK ? rows_of(rows, in->desc) : NULL;
+    if (!probe.is_vex)
+        probe.prefix = prefixes[pp];
+    for (unsigned vvvv = 0; vvvv < 8; vvvv += 7) { /* gathers want three different registers */
+        uint8_t bytes[32] = {0};
+        unsigned n = rows_put_opcode(&probe, vvvv, bytes);
+        struct row *row;
+
+        bytes[n] = (uint8_t)place;
+        bytes[n + 1] = 0x50;
+        row = insn_decode(in, bytes, 15, 4) == DECODE_OK ? rows_of(rows, in->desc) : NULL;
+        if (row)
+            return row;
+    }
+    return NULL;
 }
 
 static void collect(struct rows *rows, const uint8_t *map)
@@ -34,7 +47,7 @@ static void collect(struct rows *rows, const uint8_t *map)
         struct row *row = memcmp(bytes, none, sizeof(none)) ? row_at(rows, place, &in) : NULL;
 
         for (unsigned low = 0; row && low < sizeof(none); low++)
-            seen[row - rows->row][low >> 5][low >> 4 & 1] |= bytes[low];
+            seen[row - rows->row][low >> 1][low & 1] |= bytes[low];
     }
 }
 
@@ -49,7 +62,7 @@ static void report_row(const struct cpu *cpu, const struct row *row, const bool 
     int vector;
 
     for (unsigned mode = 0; mode < ROW_MODES; mode++) {
-        bool is_explained = reason_not_to_complete(cpu, row->desc, mode, &vector) != NULL;
+        bool is_explained = reason_not_to_complete(cpu, row, mode, &vector) != NULL;
 
         for (unsigned e = 0; e < 2; e++) {
             marks[mode][e] = was_seen[mode][e] ? "yes" : is_explained ? "-" : "NO";

@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "cpu/avx.h"
+#include "cpu/cpuid.h"
 #include "cpu/hostfp.h"
 #include "cpu/ops.h"
 #include "tests/coverage/reasons.h"
@@ -69,7 +71,10 @@ static void start_state(struct trial *t)
         store_le(c->fpu + FX_ST + 16 * i + 8, 2, 0x3ff8 + rng_below(&t->rng, 16));
         store_le(c->fpu + FX_XMM + 16 * i, 8, rng_next(&t->rng));
         store_le(c->fpu + FX_XMM + 16 * i + 8, 8, rng_next(&t->rng));
+        store_le(c->fpu + FX_YMM + 16 * i, 8, rng_next(&t->rng));
+        store_le(c->fpu + FX_YMM + 16 * i + 8, 8, rng_next(&t->rng));
     }
+    c->fpu[XSAVE_BV] = (uint8_t)c->xcr0;
     for (uint32_t at = DATA_GPA; at < DATA_END; at += 8)
         store_le(c->image + at, 8, at >= DATA_AT - 0x100 && at < DATA_AT + 0x2000 ? rng_next(&t->rng) : 0);
     memset(c->image + STACK_GPA, 0, STACK_END - STACK_GPA);
@@ -82,6 +87,11 @@ static bool decode(struct trial *t)
 {
     return insn_decode(&t->in, t->bytes, 15, t->c.code_size) == DECODE_OK && t->in.desc == t->cell.row->desc &&
            t->in.is_mem == t->cell.is_mem;
+}
+
+static bool uses_vvvv(const struct insn_desc *d)
+{
+    return memchr(d->operands, Hx, sizeof(d->operands)) || memchr(d->operands, By, sizeof(d->operands));
 }
 
 static bool write_bytes(struct trial *t)
@@ -99,7 +109,7 @@ static bool write_bytes(struct trial *t)
         t->bytes[n++] = cell->rep;
     if (cell->has_66)
         t->bytes[n++] = 0x66;
-    n += rows_put_opcode(row, t->bytes + n);
+    n += rows_put_opcode(row, uses_vvvv(row->desc) ? rng_below(&t->rng, 8) : 0, t->bytes + n);
     if (row->n_modrm) {
         uint8_t modrm;
 
@@ -274,6 +284,10 @@ static void prepare_system(struct trial *t)
         t->c.gpr[REG_CX] = 0x174;
         t->c.gpr[REG_AX] = D_CODE32 * 8;
         t->c.gpr[REG_DX] = 0;
+    } else if (op == op_xgetbv || op == op_xsetbv) {
+        t->c.gpr[REG_CX] = 0;
+        t->c.gpr[REG_AX] = t->c.xcr0;
+        t->c.gpr[REG_DX] = 0;
     } else if (op == op_rdpmc)
         t->c.gpr[REG_CX] = 0;
     else if (op == op_in || op == op_out || op == op_ins || op == op_outs)
@@ -306,8 +320,15 @@ static void prepare_data(struct trial *t)
         memset(memory_operand(t), 0, 512);
         if (op == op_fxrstor)
             store_le(memory_operand(t) + FX_MXCSR, 4, 0x1f80);
-    } else if (!strcmp(t->in.desc->name, "ldmxcsr")) {
+    } else if (op == op_xrstor) {
+        memset(memory_operand(t), 0, XSAVE_SIZE);
+        store_le(memory_operand(t) + FX_MXCSR, 4, 0x1f80);
+    } else if (!strcmp(t->in.desc->name, "ldmxcsr") || !strcmp(t->in.desc->name, "vldmxcsr")) {
         store_le(memory_operand(t), 4, 0x1f80);
+    }
+    if (t->in.desc->attr & ATTR_VSIB) { /* all elements in one place */
+        memset(t->c.fpu + FX_XMM + 16 * t->in.vindex, 0, 16);
+        memset(t->c.fpu + FX_YMM + 16 * t->in.vindex, 0, 16);
     }
     if ((t->in.desc->attr & ATTR_REP) || op == op_maskmov) {
         t->c.gpr[REG_SI] = offset_in(&t->c, SEG_DS, DATA_AT + 0x100);
@@ -415,7 +436,7 @@ static void run_cell(struct engines *e, struct trial *t, const struct cell *cell
 {
     int vector = -1, expected;
     unsigned done = 0, instances = 0;
-    const char *why = reason_not_to_complete(e->interp->cpu, cell->row->desc, cell->mode, &expected);
+    const char *why = reason_not_to_complete(e->interp->cpu, cell->row, cell->mode, &expected);
     char text[64];
 
     t->cell = *cell;
@@ -515,6 +536,7 @@ int main(int argc, char **argv)
     rows_find(&rows);
     unreachable = rows_unreachable(&rows);
     start_image(t.c.image);
+    t.c.xcr0 = cpu_has_feature(e.interp->cpu, FEAT_XSAVE) ? xcr0_supported(e.interp->cpu) : 0;
     for (unsigned n = 0; n < rows.n; n++)
         if (!only || strstr(rows.row[n].text, only))
             run_row(&e, &t, &rows.row[n], rounds, &tally, is_listing);

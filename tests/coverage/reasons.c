@@ -8,7 +8,7 @@ static bool is_ring0(insn_fn *op)
 {
     static insn_fn *const ring0[] = {op_lgdt,        op_lidt,      op_lmsw,   op_clts, op_hlt,    op_mov_from_cr, op_mov_to_cr,
                                      op_mov_from_dr, op_mov_to_dr, op_invlpg, op_invd, op_wbinvd, op_rdmsr,       op_wrmsr,
-                                     op_sysexit};
+                                     op_sysexit,     op_xsetbv};
 
     for (unsigned n = 0; n < ARRAY_SIZE(ring0); n++)
         if (op == ring0[n])
@@ -16,13 +16,17 @@ static bool is_ring0(insn_fn *op)
     return false;
 }
 
-const char *reason_not_to_complete(const struct cpu *cpu, const struct insn_desc *d, unsigned mode, int *vector)
+const char *reason_not_to_complete(const struct cpu *cpu, const struct row *row, unsigned mode, int *vector)
 {
+    const struct insn_desc *d = row->desc;
+
     *vector = VEC_UD;
     if (!cpu_has_feature(cpu, d->feature))
         return "the CPU model does not offer it: #UD";
     if (d->exec == op_ud)
         return "it is there to raise #UD";
+    if (row->is_vex && (mode == ROW_REAL || mode == ROW_V86))
+        return "VEX is #UD outside protected mode";
     if ((d->attr & ATTR_PE_ONLY) && (mode == ROW_REAL || mode == ROW_V86))
         return "#UD outside protected mode";
     if (d->exec == op_rsm)

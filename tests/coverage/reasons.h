@@ -4,12 +4,13 @@
 
 #include "cpu/cpu.h"
 #include "cpu/insn.h"
+#include "tests/coverage/rows.h"
 
 /* As in cpu/opcode_coverage.h. */
 enum { ROW_REAL, ROW_PROT16, ROW_PROT32, ROW_V86, ROW_MODES };
 
 /* Why no instance of a row can complete in a mode (at CPL 0, in virtual-8086 mode at CPL 3), and the exception that comes instead.
  * NULL: there is no reason. */
-const char *reason_not_to_complete(const struct cpu *cpu, const struct insn_desc *d, unsigned mode, int *vector);
+const char *reason_not_to_complete(const struct cpu *cpu, const struct row *row, unsigned mode, int *vector);
 
 #endif

@@ -5,10 +5,17 @@
 #include <string.h>
 #include "cpu/optable.h"
 
-unsigned rows_put_opcode(const struct row *row, uint8_t *bytes)
+unsigned rows_put_opcode(const struct row *row, unsigned vvvv, uint8_t *bytes)
 {
     unsigned n = 0;
 
+    if (row->is_vex) {
+        bytes[n++] = 0xc4;
+        bytes[n++] = (uint8_t)(0xe0 | row->map);
+        bytes[n++] = (uint8_t)(row->vex ^ vvvv << 3);
+        bytes[n++] = row->opcode;
+        return n;
+    }
     if (row->prefix)
         bytes[n++] = row->prefix;
     if (row->map != MAP_1B)
@@ -38,10 +45,15 @@ static void name_row(struct row *row, const struct insn *in)
         snprintf(prefix, sizeof(prefix), "%02X ", row->prefix);
     if (in->has_modrm && row->n_modrm < 200)
         snprintf(digit, sizeof(digit), row->has_mem ? " /%u" : " %02X", row->has_mem ? in->reg & 7 : in->modrm);
-    snprintf(row->text, sizeof(row->text), "%s%s%02X%s %s", prefix, maps[row->map], row->opcode, digit, row->desc->name);
+    if (row->is_vex)
+        snprintf(row->text, sizeof(row->text), "VEX.%u.%sW%u %s%02X%s %s", row->vex & 4 ? 256 : 128,
+                 (const char *const[]){"", "66.", "F3.", "F2."}[row->vex & 3], row->vex >> 7, maps[row->map], row->opcode, digit,
+                 row->desc->name);
+    else
+        snprintf(row->text, sizeof(row->text), "%s%s%02X%s %s", prefix, maps[row->map], row->opcode, digit, row->desc->name);
 }
 
-static void add(struct rows *rows, const struct insn *in, uint8_t prefix)
+static void add(struct rows *rows, const struct insn *in, const struct row *probe)
 {
     struct row *row = rows_of(rows, in->desc);
 
@@ -49,9 +61,11 @@ static void add(struct rows *rows, const struct insn *in, uint8_t prefix)
         if (rows->n == MAX_ROWS)
             return;
         row = &rows->row[rows->n++];
-        *row = (struct row){.desc = in->desc, .prefix = prefix, .map = in->map, .opcode = in->opcode, .has_modrm = in->has_modrm};
+        *row = *probe;
+        row->desc = in->desc;
+        row->has_modrm = in->has_modrm;
     }
-    if (row->prefix != prefix || row->opcode != in->opcode || !in->has_modrm) {
+    if (row->prefix != probe->prefix || row->vex != probe->vex || row->opcode != in->opcode || !in->has_modrm) {
         name_row(row, in);
         return;
     }
@@ -59,6 +73,28 @@ static void add(struct rows *rows, const struct insn *in, uint8_t prefix)
     row->has_mem |= in->is_mem;
     row->has_reg |= !in->is_mem;
     name_row(row, in);
+}
+
+static void find(struct rows *rows, const struct row *probe)
+{
+    for (unsigned modrm = 0; modrm < 256; modrm++) {
+        uint8_t bytes[32] = {0};
+        struct insn in;
+        unsigned n = rows_put_opcode(probe, 0, bytes);
+
+        bytes[n] = (uint8_t)modrm;
+        bytes[n + 1] = 0x50; /* of a gather: another index register than those of ModRM.reg 0 and vvvv */
+        if (insn_decode(&in, bytes, 15, 4) == DECODE_OK && is_undefined(&in) && probe->is_vex) {
+            (void)rows_put_opcode(probe, 7, bytes); /* gathers want three different registers */
+            if (insn_decode(&in, bytes, 15, 4) != DECODE_OK)
+                continue;
+        }
+        if (is_undefined(&in) || in.map != probe->map || in.opcode != probe->opcode)
+            continue;
+        add(rows, &in, probe);
+        if (!in.has_modrm)
+            break;
+    }
 }
 
 void rows_find(struct rows *rows)
@@ -69,18 +105,12 @@ void rows_find(struct rows *rows)
     for (unsigned p = 0; p < ARRAY_SIZE(prefixes); p++)
         for (unsigned map = MAP_1B; map <= MAP_0F3A; map++)
             for (unsigned opcode = 0; opcode < 256; opcode++)
-                for (unsigned modrm = 0; modrm < 256; modrm++) {
-                    struct row probe = {.prefix = prefixes[p], .map = (uint8_t)map, .opcode = (uint8_t)opcode};
-                    uint8_t bytes[32] = {0};
-                    struct insn in;
-
-                    bytes[rows_put_opcode(&probe, bytes)] = (uint8_t)modrm;
-                    if (insn_decode(&in, bytes, 15, 4) != DECODE_OK || is_undefined(&in) || in.map != map || in.opcode != opcode)
-                        continue;
-                    add(rows, &in, prefixes[p]);
-                    if (!in.has_modrm)
-                        break;
-                }
+                find(rows, &(struct row){.prefix = prefixes[p], .map = (uint8_t)map, .opcode = (uint8_t)opcode});
+    for (unsigned fields = 0; fields < 16; fields++)
+        for (unsigned map = MAP_0F; map <= MAP_0F3A; map++)
+            for (unsigned opcode = 0; opcode < 256; opcode++)
+                find(rows, &(struct row){.is_vex = true, .vex = (uint8_t)(0x78 | (fields & 7) | (fields & 8) << 4), .map = (uint8_t)map,
+                                         .opcode = (uint8_t)opcode});
 }
 
 /* --- the table itself --- */
@@ -98,13 +128,15 @@ static unsigned check(struct rows *rows, const struct insn_desc *d, unsigned cou
     return missing;
 }
 
-/* movs with forms for memory or registers only leave the other half of a SAME() group without a way to it; that half is the same
- * array, so it is found through the first. */
 unsigned rows_unreachable(struct rows *rows)
 {
     unsigned missing = check(rows, optable_1b, 256) + check(rows, optable_0f[0], 256 * PFX_COUNT) +
                        check(rows, optable_0f38[0], 256 * PFX_COUNT) + check(rows, optable_0f3a[0], 256 * PFX_COUNT);
 
+    for (unsigned map = 0; map < VEX_MAPS; map++)
+        for (unsigned opcode = 0; opcode < 256; opcode++)
+            for (const struct vex_row *row = optable_vex[map][opcode]; row && row->l; row++)
+                missing += check(rows, &row->desc, 1);
     for (unsigned g = 0; g < GRP_COUNT; g++) {
         missing += check(rows, optable_groups[g].mem, 8);
         if (optable_groups[g].reg != optable_groups[g].mem)

@@ -66,7 +66,7 @@ void start_mode(struct fuzz_case *c, unsigned mode)
     c->code_size = mode == ROW_PROT32 ? 4 : 2;
     c->cpl = mode == ROW_V86 ? 3 : 0;
     c->cr0 = CR0_ET | CR0_NE | (mode == ROW_REAL ? 0 : CR0_PE);
-    c->cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_PCE;
+    c->cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_PCE | (c->xcr0 ? CR4_OSXSAVE : 0);
     c->eflags = EFLAGS_1 | EFLAGS_IOPL | (mode == ROW_V86 ? EFLAGS_VM : 0);
     load_segments(c, mode);
     c->rip = CODE_AT - (uint32_t)c->seg[SEG_CS].base;

@@ -13,7 +13,7 @@
 
 /* Tables, handlers, empty code.  machine_load() sets the table registers; selectors are those of fuzz.h; descriptors are accessed. */
 void start_image(uint8_t image[MEMORY_BYTES]);
-/* Mode (ROW_REAL ...), control registers, segments and EIP of a case. */
+/* Mode (ROW_REAL ...), control registers, segments and EIP of a case.  c->xcr0 is set: what XSAVE saves, 0 without XSAVE. */
 void start_mode(struct fuzz_case *c, unsigned mode);
 
 #endif

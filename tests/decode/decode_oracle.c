@@ -1,4 +1,4 @@
-/* The decoder against Zydis and Capstone over the opcode spaces: one byte, 0F, 0F 38 and 0F 3A, with every ModRM byte, behind
+/* The decoder against Zydis and Capstone over the opcode spaces: one byte, 0F, 0F 38 and 0F 3A, and VEX, with every ModRM byte, behind
  * prefixes, in 16-, 32- and 64-bit code.
  *
  *   decode_oracle [--all] [--list]
@@ -51,6 +51,26 @@ static void sweep(struct judge *j, bool is_all, unsigned m, const struct prefixe
             sweep_opcode(j, is_all, m, p, map, opcode, with_capstone);
 }
 
+/* All VEX-encoded opcodes with every pp, L and W, vvvv unused or not; is_all: all ModRM bytes. */
+static void sweep_vex(struct judge *j, bool is_all, unsigned m, bool with_capstone)
+{
+    uint8_t bytes[15] = {0xc4};
+
+    for (unsigned map = MAP_0F; map <= MAP_0F3A; map++)
+        for (unsigned fields = 0; fields < 16; fields++)
+            for (unsigned opcode = 0; opcode < 256; opcode++)
+                for (unsigned modrm = opcode % 5; modrm < 256; modrm += is_all ? 1 : 5)
+                    for (unsigned vvvv = 5; vvvv <= 15; vvvv += 10) {
+                        bytes[1] = (uint8_t)(0xe0 | map); /* pp, L; W */
+                        bytes[2] = (uint8_t)((fields & 7) | (fields & 8) << 4 | vvvv << 3);
+                        bytes[3] = (uint8_t)opcode;
+                        bytes[4] = (uint8_t)modrm;
+                        for (unsigned n = 5; n < 15; n++)
+                            bytes[n] = (uint8_t)(0x9c + 0x31 * n + modrm);
+                        judge_bytes(j, m, bytes, with_capstone);
+                    }
+}
+
 /* Each prefix, and the combinations that mean something. */
 static void short_sweep(struct judge *j)
 {
@@ -64,6 +84,8 @@ static void short_sweep(struct judge *j)
     for (unsigned m = 0; m < 3; m++)
         for (unsigned n = 0; n < ARRAY_SIZE(sets); n++)
             sweep(j, false, m, &sets[n], n < 8);
+    for (unsigned m = 0; m < 3; m++)
+        sweep_vex(j, false, m, m == 1);
     for (unsigned n = 0; n < ARRAY_SIZE(rex_sets); n++)
         sweep(j, false, 2, &rex_sets[n], n < 2);
 }
@@ -74,6 +96,8 @@ static void full_sweep(struct judge *j)
     static const uint8_t segments[] = {0, 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65};
     static const uint8_t rexes[] = {0, 0x45, 0x4a};
 
+    for (unsigned m = 0; m < 3; m++)
+        sweep_vex(j, true, m, true);
     for (unsigned m = 0; m < 3; m++)
         for (unsigned bits = 0; bits < 8; bits++)
             for (unsigned rep = 0; rep < 5; rep++)

@@ -16,13 +16,14 @@ static const char *const what_names[] = {"we say #UD", "they say #UD", "length",
 enum who { Z = 1, C = 2 }; /* which oracle */
 enum { M16 = 1, M32 = 2, M64 = 4, ANY = 7 };
 
-enum prefix_bits { P66 = 1, P67 = 2, PF0 = 4, PF2 = 8, PF3 = 16, PSEG = 32, PREX = 64, PMANY = 128 /* more than one, of any kind */ };
+enum prefix_bits { P66 = 1, P67 = 2, PF0 = 4, PF2 = 8, PF3 = 16, PSEG = 32, PREX = 64, PMANY = 128 /* more than one, of any kind */, PVEX = 256 };
 
 /* map, opcodes, ModRM bytes (or anything, if the opcode has none), code sizes, prefixes of which one must be there (0: any) */
 struct explanation {
     uint8_t who;
     uint16_t what; /* bits: 1 << enum what */
-    uint8_t modes, map, first, last, modrm_first, modrm_last, prefixes;
+    uint8_t modes, map, first, last, modrm_first, modrm_last;
+    uint16_t prefixes;
     const char *why;
 };
 
@@ -69,6 +70,8 @@ static bool is_same_name(const char *ours, const char *theirs)
         theirs = last + 1;
     if (!strcmp(ours, theirs))
         return true;
+    if (!strncmp(ours, "vcmp", 4) && !strncmp(theirs, "vcmp", 4) && strlen(ours) == 6)
+        return !strcmp(ours + 4, theirs + strlen(theirs) - 2);
     if (!strncmp(ours, "cmp", 3) && !strncmp(theirs, "cmp", 3) && strlen(ours) == 5) /* CMPPS: Capstone names the predicate */
         return !strcmp(ours + 3, theirs + strlen(theirs) - 2);
     for (unsigned n = 0; n < ARRAY_SIZE(aliases); n++)
@@ -141,7 +144,7 @@ static bool is_explained(struct judge *h, const struct difference *d)
 
         if ((e->who & d->who) && (e->what & 1u << d->what) && (e->modes & d->mode) && e->map == d->map &&
             d->opcode >= e->first && d->opcode <= e->last && d->modrm >= e->modrm_first && d->modrm <= e->modrm_last &&
-            (!e->prefixes || (e->prefixes & d->prefixes))) {
+            !(e->prefixes & PVEX) == !(d->prefixes & PVEX) && (!(e->prefixes & ~PVEX) || (e->prefixes & d->prefixes & ~PVEX))) {
             h->met[n]++;
             return true;
         }
@@ -240,7 +243,7 @@ void judge_bytes(struct judge *h, unsigned m, const uint8_t bytes[15], bool with
     d.map = at.map;
     d.opcode = at.opcode;
     d.modrm = at.modrm;
-    d.prefixes = prefix_bits(bytes, at.n_prefixes);
+    d.prefixes = prefix_bits(bytes, at.n_prefixes) | (at.is_vex ? PVEX : 0);
 #ifdef HAVE_ZYDIS
     d.who = Z;
     zydis_oracle.decode(h->zydis[m], bytes, &theirs);

@@ -14,8 +14,7 @@ enum place {
     PLACE_DR,
     PLACE_ST,
     PLACE_MMX,
-    PLACE_XMM,
-    PLACE_YMM,
+    PLACE_VECTOR, /* XMM or YMM; size 16 or 32, or 0: not compared */
     PLACE_MEM,
     PLACE_IMM,
     PLACE_FAR /* selector << 32 | offset */
@@ -47,6 +46,7 @@ struct view {
 
 /* Where the opcode is, as Ringer sees it. */
 struct opcode_place {
+    bool is_vex;
     uint8_t n_prefixes, map, opcode, modrm; /* modrm: the byte behind the opcode, if it has none */
 };
 

@@ -16,6 +16,11 @@ static struct operand_view gpr(const struct insn *in, unsigned number, unsigned 
 
 static struct operand_view plain(enum place place, uint64_t value) { return (struct operand_view){place, 0, value}; }
 
+static struct operand_view vector(const struct insn *in, uint64_t number)
+{
+    return (struct operand_view){PLACE_VECTOR, in->vex ? in->vex_l ? 32 : 16 : 0, number};
+}
+
 static struct operand_view rm_or_memory(const struct insn *in, struct operand_view reg)
 {
     return in->is_mem ? plain(PLACE_MEM, 0) : reg;
@@ -69,14 +74,24 @@ static struct operand_view operand_view(const struct insn *in, unsigned n)
         return plain(PLACE_MMX, in->rm & 7);
     case Qq: case Qd:
         return rm_or_memory(in, plain(PLACE_MMX, in->rm & 7));
-    case Vdq: case Vx: case Vps: case Vpd: case Vss: case Vsd: case Vq:
-        return plain(PLACE_XMM, in->reg);
+    case Vx: case Vps: case Vpd:
+        return vector(in, in->reg);
+    case Vdq: case Vss: case Vsd: case Vq:
+        return plain(PLACE_VECTOR, in->reg);
     case Udq: case Ups: case Upd: case Uq:
-        return plain(PLACE_XMM, in->rm);
-    case Wdq: case Wx: case Wps: case Wpd: case Wss: case Wsd: case Wq: case Wd: case Ww: case Wb_:
-        return rm_or_memory(in, plain(PLACE_XMM, in->rm));
+        return plain(PLACE_VECTOR, in->rm);
+    case Wx: case Wps: case Wpd: case Mx:
+        return rm_or_memory(in, plain(PLACE_VECTOR, in->rm)); /* narrower than the vector in some rows */
+    case Wdq: case Wss: case Wsd: case Wq: case Wd: case Ww: case Wb_:
+        return rm_or_memory(in, plain(PLACE_VECTOR, in->rm));
+    case Hx:
+        return plain(PLACE_VECTOR, in->vvvv);
+    case Lx:
+        return vector(in, in->imm >> 4 & 15);
+    case By:
+        return gpr(in, in->vvvv, size);
     case XMM0_:
-        return plain(PLACE_XMM, 0);
+        return plain(PLACE_VECTOR, 0);
         /* clang-format on */
     default:
         return plain(PLACE_IMM, ~0ull);
@@ -108,8 +123,8 @@ static void view_memory(struct view *v, const struct insn *in)
     v->mem_size = insn_mem_size(in);
     v->seg = (int8_t)in->seg;
     v->base = in->base;
-    v->index = in->index;
-    v->scale = in->index < 0 ? 0 : in->scale;
+    v->index = in->desc->attr & ATTR_VSIB ? (int8_t)in->vindex : in->index;
+    v->scale = v->index < 0 ? 0 : in->scale;
     v->disp = in->disp;
     if (in->desc->attr & ATTR_REP) { /* the first memory operand */
         bool is_yb = is_destination || (!is_source && second >= Yb && second <= Yz);
@@ -135,7 +150,8 @@ static void find_opcode(const uint8_t bytes[15], const struct insn *in, struct o
     while (n < 15 && is_prefix(bytes[n], in->code_size))
         n++;
     *at = (struct opcode_place){.n_prefixes = (uint8_t)n, .map = in->map, .opcode = in->opcode};
-    n += in->map == MAP_1B ? 1 : in->map == MAP_0F ? 2 : 3;
+    at->is_vex = in->vex;
+    n += in->vex ? in->vex + 1u : in->map == MAP_1B ? 1 : in->map == MAP_0F ? 2 : 3;
     at->modrm = n < 15 ? bytes[n] : 0;
 }
 

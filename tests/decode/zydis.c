@@ -48,7 +48,14 @@ static bool is_offered(ZydisISAExt ext)
     case ZYDIS_ISA_EXT_PREFETCHWT1: /* 0F 0D /2: a hint like the others */
     case ZYDIS_ISA_EXT_CLFSH:
     case ZYDIS_ISA_EXT_LZCNT:
-    case ZYDIS_ISA_EXT_BMI1: /* TZCNT; VEX-encoded ones are looked at below */
+    case ZYDIS_ISA_EXT_AVX:
+    case ZYDIS_ISA_EXT_AVX2:
+    case ZYDIS_ISA_EXT_AVX2GATHER:
+    case ZYDIS_ISA_EXT_AVXAES:
+    case ZYDIS_ISA_EXT_BMI1:
+    case ZYDIS_ISA_EXT_BMI2:
+    case ZYDIS_ISA_EXT_F16C:
+    case ZYDIS_ISA_EXT_FMA:
     case ZYDIS_ISA_EXT_MMX:
     case ZYDIS_ISA_EXT_MONITOR:
     case ZYDIS_ISA_EXT_MOVBE:
@@ -110,25 +117,33 @@ static struct operand_view register_view(const ZydisDecodedOperand *o)
     case ZYDIS_REGCLASS_MMX:
         return (struct operand_view){PLACE_MMX, 0, v.value};
     case ZYDIS_REGCLASS_XMM:
-        return (struct operand_view){PLACE_XMM, 0, v.value};
+        return (struct operand_view){PLACE_VECTOR, 16, v.value};
     case ZYDIS_REGCLASS_YMM:
-        return (struct operand_view){PLACE_YMM, 0, v.value};
+        return (struct operand_view){PLACE_VECTOR, 32, v.value};
     default:
         v.value = (uint64_t)(int64_t)gpr_number(reg);
         return v;
     }
 }
 
+/* A general register, or of a gather a vector. */
+static int index_number(ZydisRegister reg)
+{
+    ZydisRegisterClass class = ZydisRegisterGetClass(reg);
+
+    return class == ZYDIS_REGCLASS_XMM || class == ZYDIS_REGCLASS_YMM ? ZydisRegisterGetId(reg) : gpr_number(reg);
+}
+
 static void view_memory(struct view *v, const ZydisDecodedOperand *o)
 {
     v->has_mem = true;
-    v->is_accessed = o->mem.type == ZYDIS_MEMOP_TYPE_MEM;
+    v->is_accessed = o->mem.type == ZYDIS_MEMOP_TYPE_MEM || o->mem.type == ZYDIS_MEMOP_TYPE_VSIB;
     v->is_read = v->is_accessed && (o->actions & ZYDIS_OPERAND_ACTION_MASK_READ);
     v->is_written = v->is_accessed && (o->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE);
     v->mem_size = o->size / 8;
     v->seg = (int8_t)sreg_number(o->mem.segment);
     v->base = o->mem.base == ZYDIS_REGISTER_RIP || o->mem.base == ZYDIS_REGISTER_EIP ? -1 : (int8_t)gpr_number(o->mem.base);
-    v->index = (int8_t)gpr_number(o->mem.index);
+    v->index = (int8_t)index_number(o->mem.index);
     v->scale = o->mem.index == ZYDIS_REGISTER_NONE ? 0 : (uint8_t)__builtin_ctz(o->mem.scale | 8);
     v->disp = o->mem.disp.has_displacement ? o->mem.disp.value : 0;
 }
@@ -181,7 +196,7 @@ static void zydis_decode(void *handle, const uint8_t bytes[15], struct view *v)
         !ZYAN_SUCCESS(ZydisDecoderDecodeOperands(&h->decoder, &context, &in, ops, in.operand_count)))
         return;
     v->is_defined = true;
-    v->is_beyond = !is_offered(in.meta.isa_ext) || (in.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY);
+    v->is_beyond = !is_offered(in.meta.isa_ext) || (in.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY && in.encoding != ZYDIS_INSTRUCTION_ENCODING_VEX);
     v->len = in.length;
     v->name = ZydisMnemonicGetString(in.mnemonic);
     v->is_privileged = in.attributes & ZYDIS_ATTRIB_IS_PRIVILEGED;
