@@ -122,7 +122,7 @@ static const struct vex_row *const map_0f[256] = {
     [0x7e] = ROWS(VEX(66, L0, WIG, "vmovd", AVX, WR, 0, Ey, Vdq), VEX(F3, L0, WIG, "vmovq", AVX, RD, 0, Vdq, Wq)),
     [0x7f] = ROWS(VEX(66, LIG, WIG, "vmovdqa", AVX, WR | ATTR_ALIGNED, 0, Wx, Vx), VEX(F3, LIG, WIG, "vmovdqu", AVX, WR, 0, Wx, Vx)),
 
-    [0xae] = ROWS({.desc = {"vldmxcsr", {Md}, 0, 0, 0, INNOCUOUS, 0, 0, ATTR_AVX | RD | MEM, FEAT_AVX, op_sse}, .pp = PFX_NONE, .l = L0, .w = WIG, .digit = 3},
+    [0xae] = ROWS({.desc = {"vldmxcsr", {Md}, 0, 0, 0, INTERPRET, 0, 0, ATTR_AVX | RD | MEM, FEAT_AVX, op_sse}, .pp = PFX_NONE, .l = L0, .w = WIG, .digit = 3},
                   {.desc = {"vstmxcsr", {Md}, 0, 0, 0, INNOCUOUS, 0, 0, ATTR_AVX | WR | MEM, FEAT_AVX, op_sse}, .pp = PFX_NONE, .l = L0, .w = WIG, .digit = 4}),
 
     [0xc2] = ROWS(PS_PD("vcmp", Vx, Hx, Wx, Ib), VEX(F3, LIG, WIG, "vcmpss", AVX, RD, 0, Vss, Hx, Wss, Ib),

@@ -244,6 +244,8 @@ static bool has_right_class(const struct insn_desc *d)
         return false;
     if (d->exec == op_ud || (d->attr & ATTR_GUESTSTATE))
         return d->iclass == INTERPRET;
+    if (d->exec == op_sse && d->operands[0] == Md && (d->attr & ATTR_MEM_R)) /* LDMXCSR: reserved bits are the model's */
+        return d->iclass == INTERPRET;
     if (d->exec == op_sse || d->exec == op_x87)
         return d->iclass == INNOCUOUS;
     return true;
