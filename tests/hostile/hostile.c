@@ -444,6 +444,8 @@ __attribute__((noreturn, used)) void act(void)
     for (;;) {
         if (++done > parameters.actions)
             out8(EXIT_PORT, 0);
+        if (done % 100 == 0)
+            out8(TEXT_PORT, '.');
         kinds[kind && below(8) ? (kind - 1) % ARRAY_SIZE(kinds) : below(ARRAY_SIZE(kinds))]();
     }
 }
