@@ -3,7 +3,8 @@
  * memory.  Exceptions go to handlers that halt, or repair something and return, so what they push is compared too.
  *
  *   insn_fuzz [--seed S | --random-seed] [--insns N | --long | --count N | --seconds T] [--from N]
- *             [--mode real|prot16|flat|segmented|v86] [--lockstep] [--bugs N] [--without insn,insn] [--unchecked] [--no-native]
+ *             [--mode real|prot16|flat|segmented|v86] [--lockstep] [--bugs N] [--without insn,insn] [--privileged] [--unchecked]
+ *             [--no-native] [--unreduced]
  *   insn_fuzz --seed S --case N        runs one case and prints it, reduced if there is a difference
  *
  * --long: 10^8 instructions.  --bugs N goes on after differences.  Addresses of translated code are checked
@@ -51,7 +52,7 @@ struct options {
     double seconds;
     unsigned bugs;
     int mode;
-    bool is_one_case, is_lockstep, is_unchecked, is_native_off, is_unreduced;
+    bool is_one_case, is_lockstep, is_unchecked, is_native_off, is_unreduced, is_privileged;
     const char *without;
 };
 
@@ -148,7 +149,7 @@ static void runner_renew(struct runner *r, uint64_t number)
         r->found->is_without_native = !r->native;
     }
     if (!r->gen)
-        r->gen = gen_create(r->reference->cpu, r->opt->without);
+        r->gen = gen_create(r->reference->cpu, r->opt->without, r->opt->is_privileged);
 }
 
 enum outcome { NO_USE, EQUAL, DIFFERENT };
@@ -300,7 +301,7 @@ static void run_cases(const struct options *opt, struct findings *found, double 
         if (!make_case(&r, n))
             continue;
         if (found->c.broken)
-            snprintf(found->what, sizeof(found->what), "interpreter: %s", found->c.broken);
+            snprintf(found->what, sizeof(found->what), "interpreter, after the instruction at %#x: %s", found->c.broken_at, found->c.broken);
         if (found->c.broken || is_case_different(&r, &found->c, true)) {
             found->is_different = true;
             return;
@@ -626,7 +627,7 @@ static void parse(int argc, char **argv, struct options *opt)
                                           {"lockstep", 0, NULL, 'l'}, {"bugs", 1, NULL, 'b'},
                                           {"without", 1, NULL, 'w'},  {"insns", 1, NULL, 'i'},
                                           {"long", 0, NULL, 'L'},     {"random-seed", 0, NULL, 'r'},
-                                          {"unreduced", 0, NULL, 'R'},  {"unchecked", 0, NULL, 'u'},
+                                          {"unreduced", 0, NULL, 'R'}, {"privileged", 0, NULL, 'p'},  {"unchecked", 0, NULL, 'u'},
                                           {"no-native", 0, NULL, 'x'},
                                           {0}};
     int o;
@@ -666,6 +667,9 @@ static void parse(int argc, char **argv, struct options *opt)
             break;
         case 'L':
             opt->insns = LONG_INSNS;
+            break;
+        case 'p':
+            opt->is_privileged = true;
             break;
         case 'R':
             opt->is_unreduced = true;
