@@ -177,4 +177,7 @@ void gen_destroy(struct gen *g);
 bool gen_case(struct gen *g, struct fuzz_machine *m, struct fuzz_case *c, uint64_t seed, uint64_t number,
               int mode_filter);
 
+/* Interpret one instruction of a case.  False: processors may do it differently, and the case is no use. */
+bool gen_step(struct fuzz_machine *m, struct fuzz_case *c);
+
 #endif

@@ -174,8 +174,8 @@ static bool is_host_specific(const struct cpu *cpu, const struct insn *in)
     return wraps_around(cpu, in);
 }
 
-/* False: the case is no use. */
-static bool step(struct fuzz_machine *m, struct fuzz_case *c)
+/* What bt/ and cpu/ may do differently is left out; see fuzz.h. */
+bool gen_step(struct fuzz_machine *m, struct fuzz_case *c)
 {
     struct cpu *cpu = m->cpu;
     struct before before;
@@ -234,7 +234,7 @@ bool gen_case(struct gen *g, struct fuzz_machine *m, struct fuzz_case *c, uint64
             if (!g->unit_len)
                 continue;
         }
-        if (!step(m, c))
+        if (!gen_step(m, c))
             return false;
     }
     return c->n_insns > 0 && (cpu->is_halted || cpu->is_shutdown) && !cpu->exit_request;

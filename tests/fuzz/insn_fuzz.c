@@ -158,15 +158,14 @@ enum outcome { NO_USE, EQUAL, DIFFERENT };
 static bool run_reference(struct runner *r, struct fuzz_case *c)
 {
     struct cpu *cpu = r->reference->cpu;
-    bool is_ended;
+    bool is_usable = true;
 
     machine_load(r->reference, c);
     atomic_store(&r->watch.reference, cpu);
-    for (unsigned n = 0; c->is_native && n < REFERENCE_INSNS && !cpu->is_halted && !cpu->is_shutdown; n++)
-        machine_step(r->reference, c);
-    is_ended = machine_run(r->reference, REFERENCE_INSNS);
+    for (unsigned n = 0; is_usable && n < REFERENCE_INSNS && !cpu->is_halted && !cpu->is_shutdown && !cpu->exit_request; n++)
+        is_usable = gen_step(r->reference, c);
     atomic_store(&r->watch.reference, NULL);
-    return is_ended;
+    return is_usable && (cpu->is_halted || cpu->is_shutdown);
 }
 
 /* *is_grown: the reference's end state is that of the case being made, when some code was not there yet; it is run again
