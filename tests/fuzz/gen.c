@@ -80,6 +80,16 @@ static void place_unit(struct gen *g, struct fuzz_machine *m, struct fuzz_case *
     }
 }
 
+/* A string instruction with a pointer so near the wrap-around of its segment that an element may lie across it. */
+static bool string_wraps_around(const struct cpu *cpu, const struct insn *in)
+{
+    uint32_t span = 4 * (in->rep ? (uint32_t)cpu->gpr[REG_CX] % MAX_COUNT + 1 : 1);
+
+    return (in->desc->attr & ATTR_REP) && in->addrsize == 4 &&
+           ((cpu->seg[SEG_ES].limit == 0xffffffff && (uint32_t)cpu->gpr[REG_DI] + span < 2 * span) ||
+            (cpu->seg[in->seg].limit == 0xffffffff && (uint32_t)cpu->gpr[REG_SI] + span < 2 * span));
+}
+
 /* Does the memory operand reach over offset FFFFFFFFh of a segment without a limit?  Processors may fault or wrap (SDM
  * 3A 5.3). */
 static bool wraps_around(const struct cpu *cpu, const struct insn *in)
@@ -92,6 +102,8 @@ static bool wraps_around(const struct cpu *cpu, const struct insn *in)
 
         at += (uint32_t)(bits >> (in->opsize == 2 ? 4 : 5)) * in->opsize;
     }
+    if (string_wraps_around(cpu, in))
+        return true;
     return (in->is_mem || has_moffs(in)) && size && cpu->seg[in->seg].limit == 0xffffffff &&
            at > 0xffffffff - (size - 1);
 }
