@@ -34,7 +34,6 @@
 #define PAGE_READONLY   0x1b
 #define COMPARED_FLAGS  (EFLAGS_STATUS | EFLAGS_DF | EFLAGS_AC | EFLAGS_ID)
 #define PF_WRITE        2u
-#define MXCSR_PE        0x20u
 
 struct native_data {
     uint64_t host_rsp, fs_base, gs_base;
@@ -323,18 +322,15 @@ static bool events_differ(const struct native_data *d, const struct fuzz_machine
     return m->n_events != d->n_events && say(what, size, "number of exceptions", m->n_events, d->n_events);
 }
 
-/* has_xm: with an unmasked overflow or underflow the host sets PE only if the result was inexact too; the interpreter always. */
-static bool fpu_differs(const uint8_t *want, const uint8_t *got, bool has_xm, char *what, unsigned size)
+static bool fpu_differs(const uint8_t *want, const uint8_t *got, char *what, unsigned size)
 {
-    uint64_t mxcsr_mask = has_xm ? ~(uint64_t)MXCSR_PE : ~0ull;
-
     if (load_le(want + FX_FCW, 2) != load_le(got + FX_FCW, 2))
         return say(what, size, "fcw", load_le(want + FX_FCW, 2), load_le(got + FX_FCW, 2));
     if (load_le(want + FX_FSW, 2) != load_le(got + FX_FSW, 2))
         return say(what, size, "fsw", load_le(want + FX_FSW, 2), load_le(got + FX_FSW, 2));
     if (want[FX_FTW] != got[FX_FTW])
         return say(what, size, "ftw", want[FX_FTW], got[FX_FTW]);
-    if ((load_le(want + FX_MXCSR, 4) ^ load_le(got + FX_MXCSR, 4)) & mxcsr_mask)
+    if (load_le(want + FX_MXCSR, 4) != load_le(got + FX_MXCSR, 4))
         return say(what, size, "mxcsr", load_le(want + FX_MXCSR, 4), load_le(got + FX_MXCSR, 4));
     for (unsigned i = 0; i < 8; i++) {
         unsigned st = FX_ST + 16 * i, xmm = FX_XMM + 16 * i;
@@ -372,7 +368,6 @@ static bool is_different(struct native *n, const struct fuzz_case *c, const stru
     static const char *const gpr[] = {"eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi"};
     const struct native_data *d = n->data;
     const struct fuzz_event *last = &m->events[m->n_events - 1];
-    bool has_xm = false;
 
     if (events_differ(d, m, what, size))
         return true;
@@ -384,9 +379,7 @@ static bool is_different(struct native *n, const struct fuzz_case *c, const stru
     }
     if ((last->eflags ^ d->eflags) & COMPARED_FLAGS)
         return say(what, size, "eflags", last->eflags & COMPARED_FLAGS, d->eflags & COMPARED_FLAGS);
-    for (unsigned i = 0; i < m->n_events; i++)
-        has_xm |= m->events[i].vector == VEC_XM;
-    return fpu_differs(m->cpu->fpu, d->fpu, has_xm, what, size) || memory_differs(n, c, m, what, size);
+    return fpu_differs(m->cpu->fpu, d->fpu, what, size) || memory_differs(n, c, m, what, size);
 }
 
 bool native_run(struct native *n, const struct fuzz_case *c, const struct fuzz_machine *reference, char *what, unsigned size)
