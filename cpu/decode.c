@@ -180,8 +180,10 @@ static const struct insn_desc *vex_row(struct insn *in, const struct cursor *c)
             !(row->desc.attr & (modrm < 0xc0 ? ATTR_REG_ONLY : ATTR_MEM_ONLY)))
             break;
     }
-    if (!row || !row->l || (in->vvvv && !uses_vvvv(&row->desc)))
+    if (!row || !row->l || (in->vvvv && !uses_vvvv(&row->desc))) {
+        in->has_modrm = row != NULL; /* it was looked at */
         return &optable_ud;
+    }
     if (in->code_size != 8)
         in->vvvv &= 7;
     return &row->desc;

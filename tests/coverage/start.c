@@ -68,6 +68,9 @@ void start_mode(struct fuzz_case *c, unsigned mode)
     c->cr0 = CR0_ET | CR0_NE | (mode == ROW_REAL ? 0 : CR0_PE);
     c->cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_PCE | (c->xcr0 ? CR4_OSXSAVE : 0);
     c->eflags = EFLAGS_1 | EFLAGS_IOPL | (mode == ROW_V86 ? EFLAGS_VM : 0);
+    c->gdt_limit = D_COUNT * 8 - 1;
+    c->ldt_limit = 0x1f;
+    c->idt_limit = 0x7ff;
     load_segments(c, mode);
     c->rip = CODE_AT - (uint32_t)c->seg[SEG_CS].base;
 }
