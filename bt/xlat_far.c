@@ -184,7 +184,7 @@ static bool far_return(struct far *f)
     return true;
 }
 
-/* INT n.  An IVT too short makes its address non-canonical. */
+/* INT n.  The IVT is read first; one too short makes its address non-canonical. */
 static bool far_int(struct far *f)
 {
     uint32_t vector = (f->in->imm & 0xff) * 4;
@@ -192,14 +192,6 @@ static bool far_int(struct far *f)
     struct hmem ivt;
 
     if ((f->x->mode & MODE_VM))
-        return false;
-    emit_u8(e, 0x9c);                                                 /* pushfq                  */
-    emit_u8(e, 0x41);
-    emit_u8(e, 0x58);                                                 /* pop  r8                 */
-    xlat_and_neutral(e, H_R8, EFLAGS_NATIVE);
-    emit_load(e, H_R9, CPU_FIELD(eflags), 4);
-    emit_lea32(e, H_R11, HMEM_X(H_R8, H_R9, 0, 0));                   /* lea  r11d, [r8+r9]      */
-    if (!push_word(f, -2, H_R11) || !push_cs_ip(f, -2))
         return false;
     emit_load(e, H_R9, CPU_FIELD(idtr.limit), 4);
     emit_load(e, H_R10, CPU_FIELD(idtr.base), 4);
@@ -210,9 +202,18 @@ static bool far_int(struct far *f)
     emit_load(e, H_R11, ivt, 2);                                      /* movzx r11d, gs:[r10+r9+..] */
     ivt.disp -= 2;
     emit_load(e, H_R8, ivt, 2);
+    put_target(f);
+    emit_u8(e, 0x9c);                                                 /* pushfq                  */
+    emit_u8(e, 0x41);
+    emit_u8(e, 0x58);                                                 /* pop  r8                 */
+    xlat_and_neutral(e, H_R8, EFLAGS_NATIVE);
+    emit_load(e, H_R9, CPU_FIELD(eflags), 4);
+    emit_lea32(e, H_R11, HMEM_X(H_R8, H_R9, 0, 0));                   /* lea  r11d, [r8+r9]      */
+    if (!push_word(f, -2, H_R11) || !push_cs_ip(f, -2))
+        return false;
+    get_target(f);
     find_context(f);
-    emit_mov_rr64(e, H_R9, H_R10);
-    emit_store(e, HOT(scratch), H_R9, 8);
+    emit_store(e, HOT(scratch), H_R10, 8);
     emit_load(e, H_R9, CPU_FIELD(eflags), 4);
     xlat_and_neutral(e, H_R9, ~(EFLAGS_IF | EFLAGS_TF | EFLAGS_AC | EFLAGS_RF)); /* uses R10 */
     emit_store(e, CPU_FIELD(eflags), H_R9, 4);

@@ -96,6 +96,25 @@ back:   movw    %cs, %ax
         expect16 %ax, $0x0ed6
         decw    OFF16(rounds)
         jnz     round
+        /* an IVT too short for INT: #GP pushes, INT itself does not */
+        xorw    %ax, %ax
+        movw    %ax, %es
+        movw    $OFF16(3f), %es:13 * 4
+        movw    $SEG16, %es:13 * 4 + 2
+        movw    $0x100, OFF16(rounds)
+        lidtl   OFF16(short_ivt)
+short_loop:
+        pushw   $0x5555
+        pushw   $0x6666
+        pushw   $0x7777
+        addw    $6, %sp
+4:      int     $0x60
+        fail16
+3:      movw    %sp, %bp
+        expect16 (%bp), $OFF16(4b)
+        movw    OFF16(saved_sp), %sp
+        decw    OFF16(rounds)
+        jnz     short_loop
         pass16
 failed: fail16
 
@@ -173,5 +192,7 @@ data:   .word   0x1234, 0x2345, 0x5678, 0x2345
         .word   0x2345
 new_stack: .long 0
 saved_sp: .word 0
+short_ivt: .word 0x60 * 4 - 1
+        .long   0
 trail:  .word   0
 rounds: .word   0
