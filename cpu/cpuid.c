@@ -23,7 +23,7 @@ static uint32_t leaf_max(const struct cpu *cpu)
 {
     uint32_t basic, extended;
 
-    features_leaf_max(&cpu->config.features, &basic, &extended);
+    config_leaf_max(&cpu->config, &basic, &extended);
     if (cpu_has_feature(cpu, FEAT_XSAVE) && basic < LEAF_XSAVE)
         basic = LEAF_XSAVE;
     return basic > cpu->config.model->leaf_max ? basic : cpu->config.model->leaf_max;
@@ -33,7 +33,7 @@ static uint32_t leaf_ext_max(const struct cpu *cpu)
 {
     uint32_t basic, extended;
 
-    features_leaf_max(&cpu->config.features, &basic, &extended);
+    config_leaf_max(&cpu->config, &basic, &extended);
     return extended > cpu->config.model->leaf_ext_max ? extended : cpu->config.model->leaf_ext_max;
 }
 
@@ -134,7 +134,7 @@ struct cpuid_leaf cpuid_query(const struct cpu *cpu, uint32_t leaf, uint32_t sub
     if (!is_leaf(cpu, leaf)) /* Intel answers with the last basic leaf */
         leaf = leaf_max(cpu);
     l = base_leaf(cpu, leaf, subleaf);
-    features_cpuid(&cpu->config.features, leaf, subleaf, bits);
+    config_cpuid(&cpu->config, leaf, subleaf, bits);
     if (leaf == 1 && !(cpu->apic_base & APIC_BASE_EN)) /* switched off, it is not there */
         bits[3] &= ~EDX_APIC;
     if (leaf == 1 && (cpu->paging.cr4 & CR4_OSXSAVE))

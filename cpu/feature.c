@@ -72,30 +72,6 @@ void features_remove(struct cpu_features *f, enum cpu_feature feature)
             f->bits[i / 64] &= ~(1ull << i % 64);
 }
 
-void features_cpuid(const struct cpu_features *f, uint32_t leaf, uint32_t subleaf, uint32_t registers[4])
-{
-    memset(registers, 0, 4 * sizeof(*registers));
-    for (unsigned i = 1; i < FEAT_COUNT; i++) {
-        unsigned word = features[i].word;
-
-        if (word != WORD_NONE && places[word].leaf == leaf && features_has(f, i) &&
-            (!has_subleaves(leaf) || places[word].subleaf == subleaf))
-            registers[places[word].reg] |= 1u << features[i].bit;
-    }
-}
-
-void features_leaf_max(const struct cpu_features *f, uint32_t *basic, uint32_t *extended)
-{
-    *basic = *extended = 0;
-    for (unsigned i = 1; i < FEAT_COUNT; i++) {
-        uint32_t leaf = places[features[i].word].leaf;
-        uint32_t *max = leaf >= 0x80000000 ? extended : basic;
-
-        if (features_has(f, i) && leaf > *max)
-            *max = leaf;
-    }
-}
-
 /* --- this host --- */
 
 static bool host_has(enum cpu_feature feature)
@@ -237,5 +213,29 @@ bool cpu_config_parse(struct cpu_config *config, const char *spec, char *why, si
         if (!apply_word(config, word, len, why, size))
             return false;
     }
+    for (unsigned i = FEAT_NONE + 1; i < FEAT_COUNT; i++)
+        if (features_has(&config->features, i))
+            config->words[features[i].word] |= 1u << features[i].bit;
     return is_possible(config, why, size);
+}
+
+/* --- CPUID --- */
+
+void config_cpuid(const struct cpu_config *config, uint32_t leaf, uint32_t subleaf, uint32_t registers[4])
+{
+    memset(registers, 0, 4 * sizeof(*registers));
+    for (unsigned w = WORD_NONE + 1; w < WORD_COUNT; w++)
+        if (places[w].leaf == leaf && (!has_subleaves(leaf) || places[w].subleaf == subleaf))
+            registers[places[w].reg] |= config->words[w];
+}
+
+void config_leaf_max(const struct cpu_config *config, uint32_t *basic, uint32_t *extended)
+{
+    *basic = *extended = 0;
+    for (unsigned w = WORD_NONE + 1; w < WORD_COUNT; w++) {
+        uint32_t *max = places[w].leaf >= 0x80000000 ? extended : basic;
+
+        if (config->words[w] && places[w].leaf > *max)
+            *max = places[w].leaf;
+    }
 }

@@ -102,11 +102,6 @@ static inline bool features_has(const struct cpu_features *f, enum cpu_feature f
 void features_add(struct cpu_features *f, enum cpu_feature feature);
 void features_remove(struct cpu_features *f, enum cpu_feature feature);
 
-/* Registers of a CPUID leaf, EAX EBX ECX EDX, with the bits of the features that belong there; other bits zero. */
-void features_cpuid(const struct cpu_features *f, uint32_t leaf, uint32_t subleaf, uint32_t registers[4]);
-/* The highest basic and the highest extended leaf with a feature's bit; 0: none. */
-void features_leaf_max(const struct cpu_features *f, uint32_t *basic, uint32_t *extended);
-
 const char *feature_name(enum cpu_feature feature);
 /* Can it be offered here: implemented, and if it runs natively, known to the host? */
 bool feature_is_supported(enum cpu_feature feature);
@@ -128,6 +123,7 @@ struct cpu_model {
 struct cpu_config {
     const struct cpu_model *model;
     struct cpu_features features;
+    uint32_t words[WORD_COUNT]; /* the same as CPUID shows it */
 };
 
 enum { CPU_MODEL_COUNT = 6 };
@@ -136,5 +132,10 @@ extern const struct cpu_model cpu_models[CPU_MODEL_COUNT];
 /* "MODEL[,+feature][,-feature]..." to a configuration; NULL means "host".  False: why says in a line what is wrong:
  * an unknown word, a feature that cannot be chosen, or one that this host does not have. */
 NODISCARD bool cpu_config_parse(struct cpu_config *config, const char *spec, char *why, size_t size);
+
+/* Registers of a CPUID leaf, EAX EBX ECX EDX, with the bits of the features that belong there; other bits zero. */
+void config_cpuid(const struct cpu_config *config, uint32_t leaf, uint32_t subleaf, uint32_t registers[4]);
+/* The highest basic and the highest extended leaf with a feature's bit; 0: none. */
+void config_leaf_max(const struct cpu_config *config, uint32_t *basic, uint32_t *extended);
 
 #endif

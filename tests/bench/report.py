@@ -220,7 +220,7 @@ def svg(items, results):
     out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" font-family="sans-serif" font-size="10">',
            f'<rect width="{WIDTH}" height="{height}" fill="white"/>',
            f'<text x="{LABEL}" y="12" font-size="12">times as fast as QEMU TCG (bar); native (line); logarithmic</text>']
-    for tick in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200):
+    for tick in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200):
         if low <= tick <= top:
             out.append(f'<line x1="{x(tick):.1f}" y1="18" x2="{x(tick):.1f}" y2="{height - 18}" stroke="{"#888" if tick == 1 else "#ddd"}"/>'
                        f'<text x="{x(tick):.1f}" y="{height - 6}" text-anchor="middle">{tick:g}</text>')
@@ -229,7 +229,7 @@ def svg(items, results):
         left, right = sorted((x(1), x(times)))
         out.append(f'<text x="{LABEL - 6}" y="{y + 9}" text-anchor="end">{item.name}</text>'
                    f'<rect x="{left:.1f}" y="{y}" width="{max(right - left, 1):.1f}" height="{BAR}" fill="{COLOURS.get(item.part, "#888")}"/>'
-                   f'<text x="{right + 4:.1f}" y="{y + 9}">{times:.1f}</text>')
+                   f'<text x="{right + 4:.1f}" y="{y + 9}">{times:.2g}</text>')
         if "of_native" in m:
             native = x(times / m["of_native"])
             out.append(f'<line x1="{native:.1f}" y1="{y - 2}" x2="{native:.1f}" y2="{y + BAR + 2}" stroke="black" stroke-width="1.5"/>')

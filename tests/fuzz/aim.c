@@ -99,13 +99,13 @@ void aim_branch(struct gen *g, const struct place *p, const struct insn *in, uin
     store_le(b + in->len - in->imm_len, in->imm_len, (uint32_t)rel);
 }
 
-void aim_immediate(struct gen *g, const struct insn *in, uint8_t *b)
+void aim_immediate(struct gen *g, const struct fuzz_case *c, const struct insn *in, uint8_t *b)
 {
     struct rng *r = &g->rng;
     uint32_t v = rng_interesting(r);
 
     if (insn_is(in, op_call_far_ptr) || insn_is(in, op_jmp_far_ptr)) {
-        store_le(b + in->len - 2, 2, rng_below(r, D_COUNT) * 8 + rng_below(r, 4));
+        store_le(b + in->len - 2, 2, any_selector(g, c, rng_below(r, 4)));
         store_le(b + in->len - in->imm_len, in->imm_len - 2, CODE_GPA + rng_below(r, 0x7000));
         return;
     }
@@ -140,9 +140,12 @@ void prepare(struct gen *g, struct place *p, const struct form *f, const uint8_t
         return;
     }
     if (insn_is(in, op_mov_to_sreg) && !in->is_mem && rng_percent(r, 85)) {
-        add_mov(g, p, in->rm & 7, rng_below(r, D_COUNT) * 8 + (rng_below(r, 8) ? p->cpu->cpl : rng_below(r, 8)));
+        add_mov(g, p, in->rm & 7, any_selector(g, p->c, p->cpu->cpl));
         return;
     }
+    if (!in->is_mem && (insn_is(in, op_lar) || insn_is(in, op_lsl) || insn_is(in, op_verr) || insn_is(in, op_verw) ||
+                        insn_is(in, op_ltr) || insn_is(in, op_lldt)))
+        add_mov(g, p, in->rm & 7, any_selector(g, p->c, p->cpu->cpl));
     if (insn_is(in, op_xlat))
         add_mov(g, p, REG_BX, pick_offset(g, p->c, &cpu->seg[in->seg], p->linear, 1));
     if ((in->desc->exec == op_div || in->desc->exec == op_idiv) && rng_percent(r, 70))

@@ -71,9 +71,12 @@ extern const char *const fuzz_mode_names[FUZZ_MODES];
 struct fuzz_case {
     uint64_t number;
     enum fuzz_mode mode;
+    bool has_random_tables; /* random descriptors behind the known ones, random gates, odd limits */
+    uint16_t gdt_limit, ldt_limit, idt_limit;
     bool is_skipping; /* faults go on at the next multiple of 32; not natively with a 16-bit stack, where IRET leaves ESP 31:16 */
     bool is_native; /* may run on the host's processor too, see native.h */
     bool is_paged, is_pae, is_user, has_clear_a; /* has_clear_a: A bits start clear and are not compared */
+    uint32_t broken_at; /* linear address of the instruction */
     const char *broken; /* invariant of the SDM that did not hold while it was made, or NULL */
     bool is_wild;       /* protected mode may have stale segments: CR0.PE was written, SYSEXIT executed */
     bool reads_code; /* or writes: what it did while code was still being made does not count */
@@ -165,12 +168,16 @@ void machine_print(const struct fuzz_machine *m, const char *name);
 
 struct gen;
 
-/* without: names of instructions not to be used, separated by commas, or NULL; outlives gen. */
-struct gen *gen_create(const struct cpu *features, const char *without);
+/* without: names of instructions not to be used, separated by commas, or NULL; outlives gen.  is_privileged: all cases that can
+ * have random descriptor tables have them. */
+struct gen *gen_create(const struct cpu *features, const char *without, bool is_privileged);
 void gen_destroy(struct gen *g);
 /* Make case `number` of `seed`, running it on m (interpreted) while it grows.  mode_filter: a mode, or -1.
  * False: it went nowhere; take the next. */
 bool gen_case(struct gen *g, struct fuzz_machine *m, struct fuzz_case *c, uint64_t seed, uint64_t number,
               int mode_filter);
+
+/* Interpret one instruction of a case.  False: processors may do it differently, and the case is no use. */
+bool gen_step(struct fuzz_machine *m, struct fuzz_case *c);
 
 #endif

@@ -28,7 +28,7 @@ uint32_t rng_interesting(struct rng *r)
     }
 }
 
-struct gen *gen_create(const struct cpu *features, const char *without)
+struct gen *gen_create(const struct cpu *features, const char *without, bool is_privileged)
 {
     struct gen *g = calloc(1, sizeof(*g));
 
@@ -36,6 +36,7 @@ struct gen *gen_create(const struct cpu *features, const char *without)
         exit(3);
     g->features = features;
     g->without = without;
+    g->is_privileged = is_privileged;
     g->forms = calloc(MAX_FORMS, sizeof(*g->forms));
     if (!g->forms)
         exit(3);
@@ -95,6 +96,15 @@ static bool wraps_around(const struct cpu *cpu, const struct insn *in)
            at > 0xffffffff - (size - 1);
 }
 
+/* Both ways and for any operand size; ES.base is given. */
+static bool repeat_reaches_tables(const struct cpu *cpu, const struct insn *in, uint32_t base)
+{
+    uint32_t mask = in->addrsize == 2 ? 0xffff : 0xffffffff, count = (uint32_t)cpu->gpr[REG_CX] & mask;
+    uint32_t span = 4 * (count < MAX_COUNT ? count : MAX_COUNT), at = (base + ((uint32_t)cpu->gpr[REG_DI] & mask)) & 0x3fffff;
+
+    return at + span + 4 > TABLES_GPA && at < RAM_BYTES + 4 + span;
+}
+
 /* May it write to page tables, which make_remapping() alone does with a flush?  What the engines still know of the old
  * entries then differs, as it may. */
 static bool writes_tables(const struct fuzz_case *c, const struct cpu *cpu, const struct insn *in)
@@ -106,11 +116,11 @@ static bool writes_tables(const struct fuzz_case *c, const struct cpu *cpu, cons
     if (in->is_mem && (in->desc->attr & ATTR_MEM_W) && in->opcode != 0xc7)
         at += effective(cpu, in);
     else if ((in->desc->attr & ATTR_REP) && in->rep)
-        at += (uint32_t)cpu->gpr[REG_DI];
+        return repeat_reaches_tables(cpu, in, at);
     else
         return false;
     at &= 0x3fffff;
-    return at > TABLES_GPA - 0x5000 && at < RAM_BYTES + (in->is_mem ? 0 : 0x5000);
+    return at > TABLES_GPA - 0x400 && at < RAM_BYTES;
 }
 
 /* Would a push write to page tables? */
@@ -135,14 +145,37 @@ static bool touches_code(const struct fuzz_case *c, const struct cpu *cpu, const
     return at > CODE_GPA - 0x210 && (at < CODE_END || (c->is_paged && at < DATA_END)); /* there may be an alias */
 }
 
+/* A repeated move between two linear addresses of overlapping memory: processors look for overlaps at linear addresses. */
+static bool moves_between_aliases(const struct fuzz_case *c, const struct cpu *cpu, const struct insn *in)
+{
+    uint32_t mask = in->addrsize == 2 ? 0xffff : 0xffffffff;
+    uint32_t from = (uint32_t)cpu->seg[in->seg].base + ((uint32_t)cpu->gpr[REG_SI] & mask);
+    uint32_t to = (uint32_t)cpu->seg[SEG_ES].base + ((uint32_t)cpu->gpr[REG_DI] & mask), apart = (from - to) & GUEST_PAGE_MASK;
+
+    return c->is_paged && insn_is(in, op_movs) && in->rep && from - to + 0x1000 > 0x2000 && (apart < 0x80 || apart > 0xf80);
+}
+
+/* Does a repeated store overwrite its own instruction?  When that is noticed is the engine's affair: an interrupt may come
+ * after any iteration, or none. */
+static bool overwrites_itself(const struct cpu *cpu, const struct insn *in)
+{
+    uint32_t mask = in->addrsize == 2 ? 0xffff : 0xffffffff, count = (uint32_t)cpu->gpr[REG_CX] & mask;
+    uint32_t ip = (uint32_t)(cpu->seg[SEG_CS].base + cpu->rip), span = 4 * (count < MAX_COUNT ? count : MAX_COUNT) + 16;
+    uint32_t at = (uint32_t)cpu->seg[SEG_ES].base + ((uint32_t)cpu->gpr[REG_DI] & mask);
+
+    if (!(in->desc->attr & ATTR_REP) || !in->rep || !(insn_is(in, op_stos) || insn_is(in, op_movs) || insn_is(in, op_ins)))
+        return false;
+    return ip - at <= span || at - ip <= span;
+}
+
 /* What different processors may do differently; translated code runs on the host's. */
 static bool is_host_specific(const struct cpu *cpu, const struct insn *in)
 {
     return wraps_around(cpu, in);
 }
 
-/* False: the case is no use. */
-static bool step(struct fuzz_machine *m, struct fuzz_case *c)
+/* What bt/ and cpu/ may do differently is left out; see fuzz.h. */
+bool gen_step(struct fuzz_machine *m, struct fuzz_case *c)
 {
     struct cpu *cpu = m->cpu;
     struct before before;
@@ -151,7 +184,8 @@ static bool step(struct fuzz_machine *m, struct fuzz_case *c)
     unsigned n = cpu_peek(cpu, (uint32_t)(cpu->seg[SEG_CS].base + cpu->rip), bytes, sizeof(bytes));
     bool is_known = insn_decode(&in, bytes, n, cpu->mode & MODE_CS32 ? 4 : 2) == DECODE_OK;
 
-    if (is_known && (is_host_specific(cpu, &in) || writes_tables(c, cpu, &in) || has_stack_in_tables(c, cpu)))
+    if (is_known && (is_host_specific(cpu, &in) || writes_tables(c, cpu, &in) || overwrites_itself(cpu, &in) || moves_between_aliases(c, cpu, &in) ||
+                     has_stack_in_tables(c, cpu)))
         return false;
     if (is_known && (in.desc->attr & ATTR_REP) && in.rep && in.addrsize == 4 && cpu->gpr[REG_CX] > MAX_COUNT)
         return false;
@@ -161,8 +195,10 @@ static bool step(struct fuzz_machine *m, struct fuzz_case *c)
     if (is_known && (insn_is(&in, op_sysexit) || (insn_is(&in, op_mov_to_cr) && in.reg == 0) || insn_is(&in, op_lmsw)))
         c->is_wild = true;
     machine_step(m, c);
-    if (!c->broken)
+    if (!c->broken) {
         c->broken = invariant_broken(cpu, &before, !c->is_wild);
+        c->broken_at = before.rip;
+    }
     return true;
 }
 
@@ -198,7 +234,7 @@ bool gen_case(struct gen *g, struct fuzz_machine *m, struct fuzz_case *c, uint64
             if (!g->unit_len)
                 continue;
         }
-        if (!step(m, c))
+        if (!gen_step(m, c))
             return false;
     }
     return c->n_insns > 0 && (cpu->is_halted || cpu->is_shutdown) && !cpu->exit_request;

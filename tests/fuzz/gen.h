@@ -29,6 +29,7 @@ struct form {
 struct gen {
     const struct cpu *features;
     const char *without;
+    bool is_privileged;
     struct form *forms;
     unsigned n_forms;
     uint16_t by_cat[CAT_COUNT][MAX_FORMS];
@@ -66,6 +67,10 @@ void put_skipping_handlers(struct fuzz_case *c);
 void put_returning_handlers(struct fuzz_case *c);
 void make_base_image(struct gen *g, uint64_t seed);
 
+/* tables.c */
+void put_random_tables(struct gen *g, struct fuzz_case *c, uint32_t page);
+unsigned any_selector(struct gen *g, const struct fuzz_case *c, unsigned cpl);
+
 /* start.c: returns the linear address where code starts */
 uint32_t make_start_state(struct gen *g, struct fuzz_case *c, uint64_t seed, int mode_filter);
 
@@ -78,7 +83,7 @@ bool has_moffs(const struct insn *in);
 /* Make the memory operand, the branch, the immediate of in (encoded in b) one that hits something. */
 void aim(struct gen *g, const struct place *p, struct insn *in, uint8_t *b);
 void aim_branch(struct gen *g, const struct place *p, const struct insn *in, uint8_t *b);
-void aim_immediate(struct gen *g, const struct insn *in, uint8_t *b);
+void aim_immediate(struct gen *g, const struct fuzz_case *c, const struct insn *in, uint8_t *b);
 /* Put what must be in registers before: counts, string pointers, jump targets, selectors. */
 void prepare(struct gen *g, struct place *p, const struct form *f, const uint8_t *b, const struct insn *in);
 

@@ -3,7 +3,8 @@
  * memory.  Exceptions go to handlers that halt, or repair something and return, so what they push is compared too.
  *
  *   insn_fuzz [--seed S | --random-seed] [--insns N | --long | --count N | --seconds T] [--from N]
- *             [--mode real|prot16|flat|segmented|v86] [--lockstep] [--bugs N] [--without insn,insn] [--unchecked] [--no-native]
+ *             [--mode real|prot16|flat|segmented|v86] [--lockstep] [--bugs N] [--without insn,insn] [--privileged] [--unchecked]
+ *             [--no-native] [--unreduced] [--guests DIR]
  *   insn_fuzz --seed S --case N        runs one case and prints it, reduced if there is a difference
  *
  * --long: 10^8 instructions.  --bugs N goes on after differences.  Addresses of translated code are checked
@@ -34,6 +35,7 @@
 #include <unistd.h>
 #include "cpu/hostfp.h"
 #include "cpu/insn.h"
+#include "tests/fuzz/guest_out.h"
 
 #define EPOCH           256 /* a multiple of CASES_PER_SETTING */
 #define CHILD_EPOCHS    64
@@ -51,8 +53,8 @@ struct options {
     double seconds;
     unsigned bugs;
     int mode;
-    bool is_one_case, is_lockstep, is_unchecked, is_native_off, is_unreduced;
-    const char *without;
+    bool is_one_case, is_lockstep, is_unchecked, is_native_off, is_unreduced, is_privileged;
+    const char *without, *guest_dir; /* guest_dir: where differences are written as guests, or NULL */
 };
 
 /* In memory shared with the children. */
@@ -63,6 +65,7 @@ struct findings {
     bool has_stray_writes;      /* the epoch from next on must be run again with */
     bool is_all_compared;       /* all memory compared after each case */
     char what[WHAT_BYTES];
+    struct guest_end want; /* of the last difference */
     struct fuzz_case c;
 };
 
@@ -148,7 +151,7 @@ static void runner_renew(struct runner *r, uint64_t number)
         r->found->is_without_native = !r->native;
     }
     if (!r->gen)
-        r->gen = gen_create(r->reference->cpu, r->opt->without);
+        r->gen = gen_create(r->reference->cpu, r->opt->without, r->opt->is_privileged);
 }
 
 enum outcome { NO_USE, EQUAL, DIFFERENT };
@@ -157,15 +160,14 @@ enum outcome { NO_USE, EQUAL, DIFFERENT };
 static bool run_reference(struct runner *r, struct fuzz_case *c)
 {
     struct cpu *cpu = r->reference->cpu;
-    bool is_ended;
+    bool is_usable = true;
 
     machine_load(r->reference, c);
     atomic_store(&r->watch.reference, cpu);
-    for (unsigned n = 0; c->is_native && n < REFERENCE_INSNS && !cpu->is_halted && !cpu->is_shutdown; n++)
-        machine_step(r->reference, c);
-    is_ended = machine_run(r->reference, REFERENCE_INSNS);
+    for (unsigned n = 0; is_usable && n < REFERENCE_INSNS && !cpu->is_halted && !cpu->is_shutdown && !cpu->exit_request; n++)
+        is_usable = gen_step(r->reference, c);
     atomic_store(&r->watch.reference, NULL);
-    return is_ended;
+    return is_usable && (cpu->is_halted || cpu->is_shutdown);
 }
 
 /* *is_grown: the reference's end state is that of the case being made, when some code was not there yet; it is run again
@@ -234,6 +236,13 @@ static bool is_case_different(struct runner *r, struct fuzz_case *c, bool is_gro
 {
     enum outcome o = compare(r, c, is_grown && !c->reads_code);
 
+    if (o == DIFFERENT) {
+        for (unsigned i = 0; i < 8; i++)
+            r->found->want.gpr[i] = (uint32_t)r->reference->cpu->gpr[i];
+        r->found->want.eflags = (uint32_t)r->reference->cpu->eflags;
+        if (!strncmp(r->found->what, "native", 6))
+            native_end(r->native, &r->found->want);
+    }
     r->found->run += o != NO_USE;
     r->found->skipped += o == NO_USE;
     return o == DIFFERENT;
@@ -300,7 +309,7 @@ static void run_cases(const struct options *opt, struct findings *found, double 
         if (!make_case(&r, n))
             continue;
         if (found->c.broken)
-            snprintf(found->what, sizeof(found->what), "interpreter: %s", found->c.broken);
+            snprintf(found->what, sizeof(found->what), "interpreter, after the instruction at %#x: %s", found->c.broken_at, found->c.broken);
         if (found->c.broken || is_case_different(&r, &found->c, true)) {
             found->is_different = true;
             return;
@@ -451,6 +460,15 @@ static void reduce_state(struct trial *t, struct fuzz_case *c)
         if (memcmp(simpler, c, sizeof(*c)) != 0 && try_case(t, simpler, false))
             *c = *simpler;
     }
+    for (unsigned page = DATA_GPA >> GUEST_PAGE_SHIFT; page < STACK_END >> GUEST_PAGE_SHIFT; page++) {
+        uint8_t *at = simpler->image + (page << GUEST_PAGE_SHIFT);
+
+        *simpler = *c;
+        memset(at, 0, GUEST_PAGE_SIZE);
+        simpler->is_touched[page] = 1;
+        if (try_case(t, simpler, false))
+            *c = *simpler;
+    }
     free(simpler);
 }
 
@@ -499,6 +517,23 @@ static void print_start(const struct fuzz_case *c)
     printf("\n");
 }
 
+static void write_guest(const struct options *opt, const struct findings *found, const struct fuzz_case *c)
+{
+    char title[WHAT_BYTES + 64], path[4096];
+    FILE *f;
+
+    if (!opt->guest_dir || snprintf(path, sizeof(path), "%s/fuzz_%llu_%llu.S", opt->guest_dir, (unsigned long long)opt->seed,
+                                    (unsigned long long)c->number) >= (int)sizeof(path))
+        return;
+    f = fopen(path, "w");
+    snprintf(title, sizeof(title), "insn_fuzz, seed %llu, case %llu: %s.", (unsigned long long)opt->seed,
+             (unsigned long long)c->number, found->what);
+    if (f && guest_print(f, c, &found->want, title))
+        printf("as a guest: %s\n", path);
+    if (f)
+        fclose(f);
+}
+
 static void report(const struct options *opt, struct findings *found, uint64_t epoch_start)
 {
     struct trial t = {.opt = opt, .found = found};
@@ -534,6 +569,7 @@ static void report(const struct options *opt, struct findings *found, uint64_t e
         if (!t.is_dropped[i])
             printf("after case %llu\n", (unsigned long long)(t.history_from + i));
     (void)try_case(&t, c, true);
+    write_guest(opt, found, c);
     printf("=== %s\n=== insn_fuzz --seed %llu --case %llu%s%s\n", found->what, (unsigned long long)opt->seed,
            (unsigned long long)c->number, opt->mode >= 0 ? " --mode " : "",
            opt->mode >= 0 ? fuzz_mode_names[opt->mode] : "");
@@ -626,7 +662,7 @@ static void parse(int argc, char **argv, struct options *opt)
                                           {"lockstep", 0, NULL, 'l'}, {"bugs", 1, NULL, 'b'},
                                           {"without", 1, NULL, 'w'},  {"insns", 1, NULL, 'i'},
                                           {"long", 0, NULL, 'L'},     {"random-seed", 0, NULL, 'r'},
-                                          {"unreduced", 0, NULL, 'R'},  {"unchecked", 0, NULL, 'u'},
+                                          {"unreduced", 0, NULL, 'R'}, {"guests", 1, NULL, 'g'}, {"privileged", 0, NULL, 'p'},  {"unchecked", 0, NULL, 'u'},
                                           {"no-native", 0, NULL, 'x'},
                                           {0}};
     int o;
@@ -666,6 +702,12 @@ static void parse(int argc, char **argv, struct options *opt)
             break;
         case 'L':
             opt->insns = LONG_INSNS;
+            break;
+        case 'p':
+            opt->is_privileged = true;
+            break;
+        case 'g':
+            opt->guest_dir = optarg;
             break;
         case 'R':
             opt->is_unreduced = true;

@@ -228,7 +228,7 @@ const char *invariant_broken(struct cpu *cpu, const struct before *b, bool is_ta
         s = check_stack(cpu);
     if (!s)
         s = check_data(cpu);
-    if (!s && !(b->eflags & EFLAGS_VM))
+    if (!s && !(b->eflags & EFLAGS_VM) && !(b->in && insn_is(b->in, op_sysenter)))
         s = check_loaded(cpu, b);
     return s ? s : check_task_register(cpu, b);
 }

@@ -140,11 +140,11 @@ void machine_load(struct fuzz_machine *m, const struct fuzz_case *c)
     if (c->mode == FUZZ_REAL) {
         cpu->idtr = (struct desc_table){0, 0x3ff};
     } else {
-        cpu->idtr = (struct desc_table){IDT_GPA, 0x7ff};
-        cpu->ldtr = (struct segment){.base = LDT_GPA, .limit = 0x1f, .sel = D_LDT * 8, .attr = SEG_ATTR_P | 2};
+        cpu->idtr = (struct desc_table){IDT_GPA, c->idt_limit};
+        cpu->ldtr = (struct segment){.base = LDT_GPA, .limit = c->ldt_limit, .sel = D_LDT * 8, .attr = SEG_ATTR_P | 2};
         cpu->tr = (struct segment){.base = TSS_GPA, .limit = 0x1ff, .sel = D_TSS * 8, .attr = SEG_ATTR_P | 11};
     }
-    cpu->gdtr = (struct desc_table){GDT_GPA, D_COUNT * 8 - 1};
+    cpu->gdtr = (struct desc_table){GDT_GPA, c->gdt_limit};
     cpu->sysenter_cs = D_CODE32 * 8;
     cpu->sysenter_esp = RING0_STACK - 0x80;
     cpu->sysenter_eip = HANDLERS_GPA + 0x320;
@@ -174,7 +174,7 @@ static bool is_host_quirk(const struct cpu *cpu, const struct insn *in)
 struct step_kind {
     bool has_any_order; /* an AMD's MMX and SSE units raise #GP for a stack segment's limit; its CALL pushes before it checks the target */
     uint8_t soft_vector; /* of INT3 and INTO, which count as software interrupts */
-    bool may_store_part; /* an AMD's PUSHA and ENTER store as far as they come */
+    bool may_do_part; /* an AMD's PUSHA, POPA and ENTER store and load as far as they come */
 };
 
 bool case_may_run_natively(const struct fuzz_case *c, const struct cpu *cpu, const struct insn *in)
@@ -204,7 +204,7 @@ static bool is_native_insn(const struct fuzz_case *c, struct cpu *cpu, struct st
         return true; /* a fault of the fetch */
     kind->has_any_order = (in.desc->attr & (ATTR_MMX | ATTR_SSE)) || insn_is(&in, op_call_ind) || insn_is(&in, op_call_rel);
     kind->soft_vector = insn_is(&in, op_int3) ? VEC_BP : VEC_OF;
-    kind->may_store_part = insn_is(&in, op_pusha) || insn_is(&in, op_enter);
+    kind->may_do_part = insn_is(&in, op_pusha) || insn_is(&in, op_popa) || insn_is(&in, op_enter);
     return case_may_run_natively(c, cpu, &in);
 }
 
@@ -215,7 +215,7 @@ static void note_event(struct fuzz_machine *m, struct fuzz_case *c, unsigned vec
     struct fuzz_event *e = &m->events[m->n_events];
     uint32_t eip = (uint32_t)load_le(frame, 4), next = (eip | 31) + 1;
 
-    if (kind.may_store_part || m->n_events++ == FUZZ_MAX_EVENTS - 1 || next > c->seg[SEG_CS].limit || m->cpu->cpl != 0) {
+    if (kind.may_do_part || m->n_events++ == FUZZ_MAX_EVENTS - 1 || next > c->seg[SEG_CS].limit || m->cpu->cpl != 0) {
         c->is_native = false;
         m->n_events = 0;
         return;

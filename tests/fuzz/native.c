@@ -21,6 +21,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "cpu/hostfp.h"
+#include "tests/fuzz/guest_out.h"
 #include "tests/fuzz/native_layout.h"
 
 #define HWCAP2_FSGSBASE 2
@@ -396,6 +397,12 @@ bool native_run(struct native *n, const struct fuzz_case *c, const struct fuzz_m
     }
     native_enter();
     return !is_different(n, c, reference, what, size);
+}
+
+void native_end(const struct native *n, struct guest_end *end)
+{
+    memcpy(end->gpr, n->data->gpr, sizeof(end->gpr));
+    end->eflags = n->data->eflags;
 }
 
 void native_print(const struct native *n)

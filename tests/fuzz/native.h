@@ -18,6 +18,8 @@ struct native *native_create(const char **why);
 bool native_take_signals(struct native *n);
 /* Run c; false: its end, exceptions, registers or memory differ from the interpreter's in reference, see what. */
 bool native_run(struct native *n, const struct fuzz_case *c, const struct fuzz_machine *reference, char *what, unsigned size);
+struct guest_end;
+void native_end(const struct native *n, struct guest_end *end);
 void native_print(const struct native *n); /* the end of the last run */
 /* Page-table entry that a native case must have for a linear page. */
 uint32_t native_page_entry(unsigned page);

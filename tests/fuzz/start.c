@@ -330,10 +330,15 @@ static uint32_t make_setting(struct gen *g, struct fuzz_case *c, int mode_filter
     c->is_user = c->mode == FUZZ_V86 || (c->mode != FUZZ_REAL && rng_percent(&g->rng, 50));
     c->cpl = c->is_user ? 3 : 0;
     c->code_size = c->mode == FUZZ_FLAT || c->mode == FUZZ_SEGMENTED ? 4 : 2;
-    c->is_native = c->is_user && rng_percent(&g->rng, 60);
+    c->is_native = c->is_user && !g->is_privileged && rng_percent(&g->rng, 60);
     g->alias_delta = 0;
     choose_control(g, c);
     choose_segments(g, c);
+    c->gdt_limit = D_COUNT * 8 - 1;
+    c->ldt_limit = 0x1f;
+    c->idt_limit = 0x7ff;
+    if (!c->is_native && c->mode != FUZZ_REAL && (g->is_privileged || rng_percent(&g->rng, 25)))
+        put_random_tables(g, c, page);
     c->is_skipping = c->is_native ? c->mode == FUZZ_V86 || (c->seg[SEG_SS].attr & SEG_ATTR_DB) : rng_percent(&g->rng, 90);
     if (c->is_skipping)
         put_skipping_handlers(c);

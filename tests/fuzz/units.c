@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-static const uint8_t weights[CAT_COUNT] = {46, 12, 6, 9, 7, 4, 6, 5, 5};
+static const uint8_t weights[CAT_COUNT] = {46, 12, 6, 9, 7, 4, 6, 5, 5},
+                     privileged_weights[CAT_COUNT] = {35, 8, 4, 15, 2, 1, 1, 1, 33};
 
 void add_insn(struct gen *g, struct place *p, const uint8_t *bytes, unsigned len)
 {
@@ -88,13 +89,14 @@ static void make_insn(struct gen *g, struct place *p)
 {
     struct rng *r = &g->rng;
     unsigned pick = rng_below(r, 100), cat = 0;
+    const uint8_t *w = p->c->has_random_tables ? privileged_weights : weights;
     const struct form *f;
     uint8_t b[32];
     struct insn in;
 
-    while (pick >= weights[cat])
-        pick -= weights[cat++];
-    if (cat == CAT_SYSTEM && p->cpu->cpl && (p->c->is_native || rng_percent(r, 75)))
+    while (pick >= w[cat])
+        pick -= w[cat++];
+    if (cat == CAT_SYSTEM && p->cpu->cpl && !p->c->has_random_tables && (p->c->is_native || rng_percent(r, 75)))
         cat = CAT_ALU; /* most would only fault */
     if (cat == CAT_AVX && (p->cpu->mode & (MODE_PE | MODE_VM)) != MODE_PE && rng_percent(r, 95))
         cat = CAT_SSE; /* #UD */
@@ -111,7 +113,7 @@ static void make_insn(struct gen *g, struct place *p)
     if (in.desc->operands[0] == Jb || in.desc->operands[0] == Jz || in.desc->operands[1] == Jb)
         aim_branch(g, p, &in, b);
     else if (in.imm_len && rng_percent(r, 60))
-        aim_immediate(g, &in, b);
+        aim_immediate(g, p->c, &in, b);
     if (insn_decode(&in, b, 15, p->code_size) == DECODE_OK)
         add_insn(g, p, b, in.len);
 }
@@ -228,15 +230,20 @@ static void make_far_transfer(struct gen *g, struct place *p)
     bool is_user = index == D_UCODE32 || index == D_UCODE16 || index == D_UBCODE32,
          is_protected = p->cpu->mode & MODE_PE;
     uint32_t base = index == D_CODE32 || index == D_UCODE32 || index == D_CONFORMING ? 0 : CODE_GPA, target;
-    unsigned sel = index * 8 | (is_user ? 3 : 0);
+    unsigned sel = index * 8 | (is_user ? 3 : 0), ss = (is_user ? D_UDATA32 : D_DATA32) * 8 | (is_user ? 3 : 0);
 
     if (!is_protected || (p->cpu->eflags & EFLAGS_VM)) {
         base = rng_percent(r, 50) ? CODE_GPA : 0;
         sel = base >> 4;
     }
+    if (p->c->has_random_tables && rng_percent(r, 60)) {
+        sel = any_selector(g, p->c, p->cpu->cpl);
+        if (rng_percent(r, 50))
+            ss = any_selector(g, p->c, sel & 3);
+    }
     target = p->linear + 48 + rng_below(r, 16) - base;
     if (rng_percent(r, 50)) {
-        add_push(g, p, (is_user ? D_UDATA32 : D_DATA32) * 8 | (is_user ? 3 : 0));
+        add_push(g, p, ss);
         add_push(g, p, (uint32_t)p->cpu->gpr[REG_SP]);
         add_push(g, p,
                  ((uint32_t)p->cpu->eflags & (rng_percent(r, 90) ? ~EFLAGS_NT : ~0u)) ^
@@ -257,7 +264,8 @@ static void make_far_transfer(struct gen *g, struct place *p)
 /* int 80h or 81h, which may return */
 static void make_int(struct gen *g, struct place *p)
 {
-    const uint8_t b[2] = {0xcd, (uint8_t)(0x80 + rng_below(&g->rng, 2))};
+    bool is_any = p->c->has_random_tables && rng_percent(&g->rng, 70);
+    const uint8_t b[2] = {0xcd, (uint8_t)(is_any ? 0x20 + rng_below(&g->rng, 0x60) : 0x80 + rng_below(&g->rng, 2))};
 
     add_insn(g, p, b, 2);
 }
@@ -280,6 +288,8 @@ void make_unit(struct gen *g, struct place *p)
 
     g->unit_len = g->n_unit = 0;
     g->is_unit_kept = false;
+    if (p->c->has_random_tables && pick < 300) /* more of what uses the tables */
+        pick = pick < 150 ? 65 : pick < 250 ? 50 : pick;
     if (pick < 20)
         make_self_modification(g, p);
     else if (pick < 50)

@@ -378,11 +378,16 @@ static void chips(void)
         else
             (void)in8(0x71);
         break;
-    case 4: /* keyboard controller; not FEh */
-        out8(0x64, (u8)(any() & ~1u & (below(2) ? 0xff : 0x7f)) == 0xfe ? 0x20 : (u8)(0x20 + below(0xd0)));
-        out8(0x60, (u8)(value() | 2)); /* A20 open, no reset */
+    case 4: { /* keyboard controller; no reset, and A20 stays */
+        u8 command = (u8)(0x20 + below(0xd0));
+
+        if (command == 0xdd)
+            break;
+        out8(0x64, command);
+        out8(0x60, (u8)(value() | 3));
         (void)in8(0x60);
         break;
+    }
     case 5: /* UART */
         out8((u16)(0x3f8 + below(8)), (u8)value());
         (void)in8((u16)(0x3f8 + below(8)));
@@ -444,6 +449,8 @@ __attribute__((noreturn, used)) void act(void)
     for (;;) {
         if (++done > parameters.actions)
             out8(EXIT_PORT, 0);
+        if (done % 100 == 0)
+            out8(TEXT_PORT, '.');
         kinds[kind && below(8) ? (kind - 1) % ARRAY_SIZE(kinds) : below(ARRAY_SIZE(kinds))]();
     }
 }
@@ -461,7 +468,7 @@ __attribute__((used)) void prepare(void)
         idt[i].type = 0x8e00;
         idt[i].offset_high = (u16)((u32)resume >> 16);
     }
-    __asm__ volatile("lidt %0" : : "m"(pointer));
+    __asm__ volatile("lidt %0; fninit" : : "m"(pointer)); /* an x87 error without CR0.NE would stop us for ever */
     state = parameters.seed * 2654435761u | 1;
     for (u32 i = 0; i < 8; i++)
         (void)any();

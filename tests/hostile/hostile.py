@@ -21,7 +21,7 @@ from ringer import EXIT_POWEROFF, EXIT_RESET, EXIT_TIMEOUT, Failure, log, ringer
 BUILT = os.environ.get("RINGER_HOSTILE") or os.path.join(SOURCE, "build/release/tests/hostile")
 SANITIZER_WORDS = ("Sanitizer", "runtime error:", "Assertion", "ringer: bug")
 KINDS = ("all", "ports", "pci", "memory", "ide", "floppy", "msr", "vga", "fw_cfg", "chips", "apic", "control registers")
-EXIT_PORT, PASSED = 0xf4, 1
+EXIT_PORT = 0xf4
 GUEST_SECONDS = 2
 GRACE_SECONDS = 15  # to end after the time limit: a sanitized program on a busy host
 
@@ -57,33 +57,35 @@ def run_seed(seed, engine, is_shown):
     result = run_ringer(
         "run", "--display", "none", "--serial", "none", "--memory", "32M", "--kernel", patched("hostile.elf", seed, kind, 5000), "--disk", disk,
         "--cdrom", cdrom, "--floppy", floppy, "--engine", engine, "--timeout", str(GUEST_SECONDS), "--exit-port", hex(EXIT_PORT),
-        "--screenshot", scratch("screen.png", b""), *(["--no-reboot"] if chance.random() < 0.7 else []), limit=GUEST_SECONDS + GRACE_SECONDS + 20)
+        "--debugcon", "file:" + scratch("progress", b""), "--screenshot", scratch("screen.png", b""), *(["--no-reboot"] if chance.random() < 0.7 else []), limit=GUEST_SECONDS + GRACE_SECONDS + 20)
     try:
         check(result, limit=GUEST_SECONDS + GRACE_SECONDS)
         if result.status not in (EXIT_POWEROFF, EXIT_RESET, EXIT_TIMEOUT) and not result.status & 1:
             raise Failure(f"status {result.status} is not documented for this")
     except Failure as e:
         log(f"seed {seed} ({KINDS[kind]}, {engine}): {e}\n{result.stderr[-6000:]}")
-        return False, result.status
+        return False, result.status, 0
     if is_shown:
         print(f"seed {seed} ({KINDS[kind]}, {engine}): status {result.status} after {result.seconds:.1f} s\n{result.stderr}")
-    return True, result.status
+    with open(scratch("progress"), "rb") as f:
+        return True, result.status, 100 * f.read().count(b".")
 
 
 def devices(args):
     end = time.monotonic() + args.seconds
-    seed, failed, endings = args.seed, [], {}
+    seed, failed, endings, actions = args.seed, [], {}, 0
     while time.monotonic() < end if not args.seeds and not args.only else seed < args.seed + (args.seeds or 1):
-        is_right, status = run_seed(seed, args.engine, args.only)
+        is_right, status, done = run_seed(seed, args.engine, args.only)
+        actions += done
         if not is_right:
             failed.append(seed)
         endings[status] = endings.get(status, 0) + 1
         seed += 1
-    log(f"{seed - args.seed} guests; how they ended: " + ", ".join(f"{n} times {s}" for s, n in sorted(endings.items(), key=str)))
+    log(f"{seed - args.seed} guests, {actions} actions; how they ended: " + ", ".join(f"{n} times {s}" for s, n in sorted(endings.items(), key=str)))
     if failed:
         raise Failure(f"seeds {failed}")
-    if not endings.get(PASSED) and not args.only:
-        raise Failure("no guest came to its end: this tested little")
+    if actions < 1000 and not args.only:
+        raise Failure("the guests did hardly anything")
 
 
 def endless_names():
