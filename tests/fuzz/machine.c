@@ -190,6 +190,8 @@ bool case_may_run_natively(const struct fuzz_case *c, const struct cpu *cpu, con
     if (in->desc->iclass == SENSITIVE || in->desc->iclass == PRIVILEGED || (in->desc->attr & ATTR_GUESTSTATE) ||
         is_host_quirk(cpu, in) || insn_is(in, op_rdrand) || insn_is(in, op_rdseed))
         return false;
+    if (in->desc->attr & ATTR_AVX)
+        return false; /* XCR0 and the upper halves are the host's there */
     /* Code segments are writable in virtual-8086 mode only. */
     return !(c->mode == FUZZ_V86 && in->seg == SEG_CS && (in->desc->attr & ATTR_MEM_W));
 }

@@ -582,9 +582,9 @@ static void run_vex_map(struct fixture *f, enum insn_map map, bool (*is_wanted)(
 {
     for (unsigned opcode = 0; opcode < 256; opcode++)
         for (unsigned fields = 0; fields < 16; fields++) /* W L pp */
-            for (unsigned vvvv = 0; vvvv < 8; vvvv++) {
+            for (unsigned k = 0; k < 2; k++) {
                 uint8_t head[4];
-                unsigned n = put_vex(f, head, map, (fields & 7) | (fields & 8) << 4, opcode, vvvv);
+                unsigned vvvv = k ? 1 + below(f, 7) : 0, n = put_vex(f, head, map, (fields & 7) | (fields & 8) << 4, opcode, vvvv);
 
                 run_forms(f, head, n, is_wanted);
             }
@@ -704,7 +704,7 @@ static void avx_instructions_match_the_host(void **state)
     f->rounds *= 6;
     if (!cpu_has_feature(f->cpu, FEAT_AVX2))
         skip();
-    assert_true(f->forms > 10000 && f->cases > 10000);
+    assert_true(f->forms > 4000 && f->cases > 4000);
 }
 
 /* VEX-encoded instructions of hosts that no model offers, or that hosts decode differently. */
@@ -840,7 +840,7 @@ static void bmi_instructions_match_the_host(void **state)
         run_vex_map(f, map, is_bmi);
     if (!cpu_has_feature(f->cpu, FEAT_BMI2))
         skip();
-    assert_true(f->forms > 500 && f->cases > 3000);
+    assert_true(f->forms > 200 && f->cases > 1000);
 }
 
 /* The oracle's own test: a wrong result must be noticed. */
