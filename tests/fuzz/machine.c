@@ -172,9 +172,9 @@ static bool is_host_quirk(const struct cpu *cpu, const struct insn *in)
 
 /* What an instruction may do differently when it faults. */
 struct step_kind {
-    bool has_any_order; /* an AMD's MMX and SSE units raise #GP for a stack segment's limit; its CALL pushes before it checks the target */
+    bool has_any_order; /* an AMD stores 80-bit operands in two parts; its MMX and SSE units raise #GP for a stack segment's limit; its CALL pushes before it checks the target */
     uint8_t soft_vector; /* of INT3 and INTO, which count as software interrupts */
-    bool may_do_part; /* an AMD's PUSHA, POPA and ENTER store and load as far as they come */
+    bool may_do_part; /* an AMD's PUSHA, POPA and ENTER store and load as far as they come; flags of REP CMPS */
 };
 
 bool case_may_run_natively(const struct fuzz_case *c, const struct cpu *cpu, const struct insn *in)
@@ -187,6 +187,8 @@ bool case_may_run_natively(const struct fuzz_case *c, const struct cpu *cpu, con
         return false; /* the host may have something there */
     if (in->vex && in->desc->feature != FEAT_BMI1 && in->desc->feature != FEAT_BMI2)
         return false; /* XCR0 is the host's, and a native run carries no upper halves: unit.hostcpu and opcode_rows compare these */
+    if (in->desc->feature == FEAT_XSAVE)
+        return false;
     if (in->desc->iclass == SENSITIVE || in->desc->iclass == PRIVILEGED || (in->desc->attr & ATTR_GUESTSTATE) ||
         is_host_quirk(cpu, in) || insn_is(in, op_rdrand) || insn_is(in, op_rdseed))
         return false;
@@ -204,9 +206,10 @@ static bool is_native_insn(const struct fuzz_case *c, struct cpu *cpu, struct st
         return false; /* IP wraps in the virtual processor; on the host EIP goes on to 10000h */
     if (insn_decode(&in, bytes, n, cpu->mode & MODE_CS32 ? 4 : 2) != DECODE_OK)
         return true; /* a fault of the fetch */
-    kind->has_any_order = (in.desc->attr & (ATTR_MMX | ATTR_SSE)) || insn_is(&in, op_call_ind) || insn_is(&in, op_call_rel);
+    kind->has_any_order = (in.desc->attr & (ATTR_MMX | ATTR_SSE | ATTR_X87)) || insn_is(&in, op_call_ind) || insn_is(&in, op_call_rel);
     kind->soft_vector = insn_is(&in, op_int3) ? VEC_BP : VEC_OF;
-    kind->may_do_part = insn_is(&in, op_pusha) || insn_is(&in, op_popa) || insn_is(&in, op_enter);
+    kind->may_do_part = insn_is(&in, op_pusha) || insn_is(&in, op_popa) || insn_is(&in, op_enter) ||
+                        (in.rep && (insn_is(&in, op_cmps) || insn_is(&in, op_scas)));
     return case_may_run_natively(c, cpu, &in);
 }
 
