@@ -167,6 +167,10 @@ static bool is_host_quirk(const struct cpu *cpu, const struct insn *in)
         return true; /* PREFETCHW with a register: #UD there, NOP here */
     if (in->map == MAP_0F && in->opcode == 0xf7)
         return true; /* MASKMOVQ, MASKMOVDQU: TOP and tags change although it faults; an empty mask faults */
+    if (in->map == MAP_0F && in->opcode == 0xae && in->is_mem && in->reg == 2)
+        return true; /* LDMXCSR: an AMD has bit 17 */
+    if ((in->desc->attr & ATTR_MMX) && (in->desc->attr & ATTR_SSE) && in->is_mem && (load_le(cpu->fpu + FX_FSW, 2) & FSW_ES))
+        return true; /* CVTPI2PS, CVTPI2PD: a page fault comes before a pending #MF */
     return false;
 }
 
@@ -185,8 +189,10 @@ bool case_may_run_natively(const struct fuzz_case *c, const struct cpu *cpu, con
         return false; /* a host that is a virtual machine itself may loop there */
     if (!cpu_has_feature(cpu, in->desc->feature) || (insn_is(in, op_ud) && !(in->map == MAP_0F && in->opcode == 0x0b)))
         return false; /* the host may have something there */
-    if (in->vex || in->desc->feature == FEAT_XSAVE)
-        return false; /* XCR0 and the upper halves are the host's */
+    if (in->vex && in->desc->feature != FEAT_BMI1 && in->desc->feature != FEAT_BMI2)
+        return false; /* XCR0 is the host's, and a native run carries no upper halves: unit.hostcpu and opcode_rows compare these */
+    if (in->desc->feature == FEAT_XSAVE)
+        return false;
     if (in->desc->iclass == SENSITIVE || in->desc->iclass == PRIVILEGED || (in->desc->attr & ATTR_GUESTSTATE) ||
         is_host_quirk(cpu, in) || insn_is(in, op_rdrand) || insn_is(in, op_rdseed))
         return false;
