@@ -3,7 +3,7 @@
  *
  * A context remembers by selector which contexts it went to (struct far_entry).  If the one wanted is there, all happens in place: CS,
  * base, and the jump table of the new context, through which the jump goes.  Else the instruction is called out, and ctx_select()
- * notes the way.  Only accesses to the stack come before that decision, and the interpreter makes the same ones.
+ * notes the way.  Nothing is stored before that decision.
  * Far transfers and the return stack do not pair: it is emptied, as any change of context does. */
 #include "bt/xlat.h"
 
@@ -130,17 +130,19 @@ static void go(struct far *f, int delta, bool has_flags)
     xlat_callout(f->x, f->in, false);
 }
 
-/* R8 and R11 wait in cpu while the stack is written. */
+/* R8, R11 and R10 wait in cpu while the stack is written. */
 static void put_target(struct far *f)
 {
     emit_store(f->e, HOT(far_ip), H_R8, 4);
     emit_store(f->e, HOT(far_sel), H_R11, 4);
+    emit_store(f->e, HOT(scratch), H_R10, 8);
 }
 
 static void get_target(struct far *f)
 {
     emit_load(f->e, H_R8, HOT(far_ip), 4);
     emit_load(f->e, H_R11, HOT(far_sel), 4);
+    emit_load(f->e, H_R10, HOT(scratch), 8);
 }
 
 /* JMP and CALL, to an immediate or to what lies in memory. */
@@ -155,18 +157,17 @@ static bool far_transfer(struct far *f, bool is_call)
         sel.disp += 2;
         emit_load(f->e, H_R11, sel, 2);                               /* movzx r11d, word [m+2]  */
         emit_load(f->e, H_R8, m, 2);                                  /* movzx r8d, word [m]     */
-        if (is_call)
-            put_target(f);
-    }
-    if (is_call && !push_cs_ip(f, 0))
-        return false;
-    if (!f->in->is_mem) {
+    } else {
         emit_mov_ri32(f->e, H_R8, f->in->imm & 0xffff);
         emit_mov_ri32(f->e, H_R11, f->in->imm2);
-    } else if (is_call) {
-        get_target(f);
     }
     find_context(f);
+    if (is_call) {
+        put_target(f);
+        if (!push_cs_ip(f, 0))
+            return false;
+        get_target(f);
+    }
     go(f, is_call ? -4 : 0, false);
     return true;
 }
@@ -202,6 +203,7 @@ static bool far_int(struct far *f)
     emit_load(e, H_R11, ivt, 2);                                      /* movzx r11d, gs:[r10+r9+..] */
     ivt.disp -= 2;
     emit_load(e, H_R8, ivt, 2);
+    find_context(f);
     put_target(f);
     emit_u8(e, 0x9c);                                                 /* pushfq                  */
     emit_u8(e, 0x41);
@@ -211,14 +213,11 @@ static bool far_int(struct far *f)
     emit_lea32(e, H_R11, HMEM_X(H_R8, H_R9, 0, 0));                   /* lea  r11d, [r8+r9]      */
     if (!push_word(f, -2, H_R11) || !push_cs_ip(f, -2))
         return false;
-    get_target(f);
-    find_context(f);
-    emit_store(e, HOT(scratch), H_R10, 8);
     emit_load(e, H_R9, CPU_FIELD(eflags), 4);
     xlat_and_neutral(e, H_R9, ~(EFLAGS_IF | EFLAGS_TF | EFLAGS_AC | EFLAGS_RF)); /* uses R10 */
     emit_store(e, CPU_FIELD(eflags), H_R9, 4);
     count_in_place(f, offsetof(struct cpu, stats.soft_interrupts));
-    emit_load(e, H_R10, HOT(scratch), 8);
+    get_target(f);
     go(f, -6, false);
     return true;
 }
@@ -264,7 +263,8 @@ static bool far_iret(struct far *f)
     emit_store(e, HOT(scratch), H_R8, 4);
     xlat_alu_ri32(e, ALU_AND, H_R11, EFLAGS_NATIVE);
     emit_store(e, HOT(flags_before), H_R11, 8);
-    get_target(f);
+    emit_load(e, H_R8, HOT(far_ip), 4);
+    emit_load(e, H_R11, HOT(far_sel), 4);
     find_context(f);
     emit_load(e, H_R9, HOT(scratch), 4);
     emit_store(e, CPU_FIELD(eflags), H_R9, 4);
