@@ -298,11 +298,11 @@ static const uint8_t *on_callout(struct bt *bt)
         cpu_step(cpu);
         return NULL;
     }
-    if (bt->missing) {
+    if (bt->missing_in) {
         uint64_t frame;
 
-        (void)window_fill(bt->windows, bt->ctx->w, bt->missing, false, &frame);
-        bt->missing = 0;
+        (void)window_fill(bt->windows, bt->missing_in, bt->missing, false, &frame);
+        bt->missing_in = NULL;
     }
     indirect = cpu->stats.indirect_accesses;
     cpu_step(cpu);
@@ -769,6 +769,7 @@ unsigned bt_counters(const struct bt *bt, struct bt_counter *out, unsigned max)
         {"sites retranslated as call-outs", s->retranslated_sites},
         {"sites translated in full again", s->sites_released},
         {"call-outs done in place", s->fast},
+        {"lookups done in place", s->fast_lookups},
         {"runs of cold code", s->cold_runs},
         {"instructions in them", s->cold_insns},
         {"pages of code given up", s->frames_given_up},

@@ -1,5 +1,5 @@
 /* Sensitive instructions that systems execute all the time, without the way back to the dispatcher: segment loads, SYSENTER,
- * SYSEXIT, IRET, RDTSC.  The stub has saved the guest's integer state, but the guest's FP state may still be in the host's
+ * SYSEXIT, INT n, IRET, RDTSC; and indirect jumps that the jump table does not know.  The stub has saved the guest's integer state, but the guest's FP state may still be in the host's
  * registers, so nothing here may touch those: this file is compiled for general registers only and calls nothing that is not.
  *
  * Each function does the plain case and declines everything else before it has changed anything; then the interpreter takes the
@@ -11,27 +11,43 @@
 #include "cpu/ops.h"
 #include "cpu/protect.h"
 
-/* --- reading guest memory: what the window maps, or not at all --- */
+/* --- guest memory: what a window maps, or not at all --- */
 
-static const uint8_t *peek(struct bt *bt, uint32_t gla, unsigned len)
+/* len bytes of one page.  Not mapped: the interpreter will take the instruction, and the page is mapped for the next time. */
+static uint8_t *reach(struct bt *bt, struct window *w, uint32_t gla, unsigned len, bool is_write)
 {
-    const struct window *w = bt->ctx->w;
+    uint32_t page = w->page[gla >> GUEST_PAGE_SHIFT];
 
-    if ((gla & GUEST_PAGE_MASK) > GUEST_PAGE_SIZE - len)
+    if ((gla & GUEST_PAGE_MASK) > GUEST_PAGE_SIZE - len || (page && is_write && !(page & 1)))
         return NULL;
-    if (!w->page[gla >> GUEST_PAGE_SHIFT]) {
-        bt->missing = gla | 1; /* the interpreter will read it now; map it for the next time */
+    if (!page) {
+        bt->missing = gla;
+        bt->missing_in = w;
         return NULL;
     }
     return w->base + gla;
 }
 
+static const uint8_t *peek(struct bt *bt, uint32_t gla, unsigned len)
+{
+    return reach(bt, bt->ctx->w, gla, len, false);
+}
+
+/* What the processor reads by itself it reads as a supervisor.  NULL: no such window now. */
+static struct window *system_window(struct bt *bt)
+{
+    struct window *w = bt->ctx->w;
+
+    return w->key.is_user ? windows_peer(bt->windows, w) : w;
+}
+
 static bool read_descriptor(struct bt *bt, uint16_t sel, struct segment *s)
 {
+    struct window *w = system_window(bt);
     const uint8_t *p;
     gla_t gla = 0;
 
-    if (bt->ctx->w->key.is_user || !descriptor_address(bt->cpu, sel, &gla) || !(p = peek(bt, (uint32_t)gla, 8)))
+    if (!w || !descriptor_address(bt->cpu, sel, &gla) || !(p = reach(bt, w, (uint32_t)gla, 8, false)))
         return false;
     segment_unpack(s, sel, load_le(p, 8));
     return (s->attr & (SEG_ATTR_P | SEG_ATTR_S | SEG_ATTR_ACCESSED)) == (SEG_ATTR_P | SEG_ATTR_S | SEG_ATTR_ACCESSED);
@@ -211,6 +227,88 @@ static const uint8_t *iret(struct bt *bt)
     return go_to(bt, eip);
 }
 
+static bool is_flat_stack(const struct segment *s)
+{
+    return segment_is_writable_data(s) && !segment_is_expand_down(s) && !s->base && s->limit == 0xffffffff && (s->attr & SEG_ATTR_DB);
+}
+
+/* SS:ESP of ring 0 from a 32-bit TSS. */
+static bool ring0_stack(struct bt *bt, struct window *w, struct segment *ss, uint32_t *esp)
+{
+    const struct segment *tr = &bt->cpu->tr;
+    const uint8_t *p;
+    uint16_t sel;
+
+    if ((tr->attr & 0xf) != SYS_TSS32_BUSY || tr->limit < 9 || !(p = reach(bt, w, (uint32_t)tr->base + 4, 6, false)))
+        return false;
+    *esp = (uint32_t)load_le(p, 4);
+    sel = (uint16_t)load_le(p + 4, 2);
+    return !selector_is_null(sel) && !(sel & 3) && read_descriptor(bt, sel, ss) && is_flat_stack(ss) && segment_dpl(ss) == 0;
+}
+
+/* INT n through a 32-bit gate, within ring 0 or from outside into it, between flat stacks. */
+static const uint8_t *int_n(struct bt *bt, const struct callout_site *site)
+{
+    struct cpu *cpu = bt->cpu;
+    uint32_t entry = (uint32_t)cpu->idtr.base + site->arg * 8u, esp = (uint32_t)cpu->gpr[REG_SP], eip;
+    struct window *w = system_window(bt);
+    bool is_inner = cpu->cpl != 0;
+    struct segment cs, ss;
+    const uint8_t *gate;
+    unsigned type, size;
+    uint8_t *frame;
+
+    if (!w || site->arg * 8u + 7 > cpu->idtr.limit || !(gate = reach(bt, w, entry, 8, false)))
+        return FAST_DECLINED;
+    type = gate[5] & 0x1f;
+    if ((type != SYS_INT32 && type != SYS_TRAP32) || !(gate[5] & 0x80) || (gate[5] >> 5 & 3u) < cpu->cpl ||
+        !read_descriptor(bt, (uint16_t)load_le(gate + 2, 2), &cs) || selector_is_null(cs.sel))
+        return FAST_DECLINED;
+    eip = (uint32_t)load_le(gate, 2) | (uint32_t)load_le(gate + 6, 2) << 16;
+    if (!segment_is_code(&cs) || segment_is_conforming(&cs) || segment_dpl(&cs) != 0 || !(cs.attr & SEG_ATTR_DB) || eip > cs.limit)
+        return FAST_DECLINED;
+    if (is_inner ? !ring0_stack(bt, w, &ss, &esp) : !is_flat_stack(&cpu->seg[SEG_SS]))
+        return FAST_DECLINED;
+    size = is_inner ? 20 : 12;
+    frame = reach(bt, w, esp - size, size, true);
+    if (!frame)
+        return FAST_DECLINED;
+    store_le(frame, 4, site->guest_rip + site->insn_len);
+    store_le(frame + 4, 4, cpu->seg[SEG_CS].sel);
+    store_le(frame + 8, 4, cpu->eflags);
+    if (is_inner) {
+        store_le(frame + 12, 4, cpu->gpr[REG_SP]);
+        store_le(frame + 16, 4, cpu->seg[SEG_SS].sel);
+        cpu->seg[SEG_SS] = ss;
+    }
+    cs.sel &= 0xfffc;
+    cpu->seg[SEG_CS] = cs;
+    cpu->cpl = 0;
+    cpu->gpr[REG_SP] = (uint32_t)(esp - size);
+    cpu->eflags &= ~(EFLAGS_NT | (type == SYS_INT32 ? EFLAGS_IF : 0));
+    cpu->is_mode_stale = true;
+    cpu->stats.soft_interrupts++;
+    return go_to(bt, eip);
+}
+
+const uint8_t *fast_miss(struct bt *bt, uint32_t guest_rip)
+{
+    struct ctx *c = (struct ctx *)(uintptr_t)hot_of(bt->cpu)->ctx;
+    uint32_t linear = c->cs_base + guest_rip, frame = c->w->code[linear >> GUEST_PAGE_SHIFT];
+    const struct block *b;
+
+    bt->ctx = c;
+    if (bt->lockstep || (bt->opt.without >> BT_FAST & 1) || !frame || guest_rip > c->cs_limit ||
+        atomic_load_explicit(&bt->cpu->exit_request, memory_order_relaxed))
+        return FAST_LOOKUP;
+    b = tcache_find(bt, (uint64_t)(frame - 1) << GUEST_PAGE_SHIFT | (linear & GUEST_PAGE_MASK), c, guest_rip);
+    if (!b || b->second_frame)
+        return FAST_LOOKUP;
+    bt->stats.fast_lookups++;
+    c->jump_table[guest_rip & 0xffff] = bt->codemem.exec + b->indirect;
+    return bt->codemem.exec + b->direct;
+}
+
 const uint8_t *fast_callout(struct bt *bt, const struct callout_site *site)
 {
     const uint8_t *to = FAST_DECLINED;
@@ -235,6 +333,9 @@ const uint8_t *fast_callout(struct bt *bt, const struct callout_site *site)
         break;
     case FAST_IRET:
         to = iret(bt);
+        break;
+    case FAST_INT:
+        to = int_n(bt, site);
         break;
     }
     if (to != FAST_DECLINED) {
@@ -271,6 +372,9 @@ bool fast_fits(const struct bt *bt, const struct insn *in, uint32_t mode, uint8_
         *kind = FAST_SYSEXIT;
     } else if (insn_is(in, op_iret) && in->opsize == 4 && (mode & MODE_SS32) && !(mode >> (MODE_SEG_SHIFT + 2 * SEG_SS) & 3)) {
         *kind = FAST_IRET;
+    } else if (insn_is(in, op_int)) {
+        *kind = FAST_INT;
+        *arg = (uint8_t)in->imm;
     }
     return *kind != FAST_NONE;
 }

@@ -4,10 +4,11 @@
 
 #include "bt/priv.h"
 
-enum fast_kind { FAST_NONE, FAST_MOV_SREG, FAST_POP_SREG, FAST_RDTSC, FAST_SYSENTER, FAST_SYSEXIT, FAST_IRET };
+enum fast_kind { FAST_NONE, FAST_MOV_SREG, FAST_POP_SREG, FAST_RDTSC, FAST_SYSENTER, FAST_SYSEXIT, FAST_IRET, FAST_INT };
 
 /* What fast_callout() returns instead of a host address: exit reasons. */
 #define FAST_DECLINED ((const uint8_t *)(uintptr_t)EXIT_CALLOUT) /* nothing was done */
+#define FAST_LOOKUP ((const uint8_t *)(uintptr_t)EXIT_LOOKUP)    /* not known here: let the dispatcher look */
 #define FAST_DONE ((const uint8_t *)(uintptr_t)EXIT_DONE)        /* executed; the dispatcher must look where to go on */
 
 /* Does the instruction have a fast form in this mode?  *kind and *arg go into its site. */
@@ -16,5 +17,8 @@ bool fast_fits(const struct bt *bt, const struct insn *in, uint32_t mode, uint8_
 /* Called by generated code with struct cpu up to date but for FP state.  Executes the site's instruction; returns where to go on
  * (host address in the code cache; cpu->rip is the guest's), or one of the above. */
 const uint8_t *fast_callout(struct bt *bt, const struct callout_site *site);
+
+/* The same for an indirect jump to guest_rip that missed in the jump table. */
+const uint8_t *fast_miss(struct bt *bt, uint32_t guest_rip);
 
 #endif

@@ -150,7 +150,7 @@ struct bt_stats {
     uint64_t sig_fill, sig_guest_fault, sig_device, sig_code_write, sig_poll, sig_fpe, sig_stack, sig_other;
     uint64_t dead_blocks, cache_flushes, retranslated_sites, frames_given_up, ctxs, interp_shadow, enters, two_page;
     uint64_t lockstep_blocks, lockstep_insns;
-    uint64_t cold_runs, cold_insns, sites_released, fast;
+    uint64_t cold_runs, cold_insns, sites_released, fast, fast_lookups;
 };
 
 #define SITE_HASH_BITS 16
@@ -206,7 +206,8 @@ struct bt {
     uint64_t fault_code, fault_frame;
     enum window_fault fault_kind;
     bool is_fp_fault; /* the last exit was by SIGFPE */
-    uint32_t missing;       /* linear address, | 1, that fast_callout() did not find mapped; 0: none */
+    uint32_t missing;       /* linear address that fast_callout() did not find mapped ... */
+    struct window *missing_in; /* ... in this window; NULL: none */
     bool is_running;        /* translated code is on the CPU: faults are the guest's */
     struct fault_client fault_client;
     struct lockstep *lockstep;

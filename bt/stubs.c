@@ -163,25 +163,19 @@ static const uint8_t *gen_site(struct bt *bt, struct emit *e, enum exit_reason r
     return p;
 }
 
-/* Entered by call like gen_site(): lets fast_callout() execute the instruction, and goes on where it says without having touched the
- * FP state; or leaves with the reason it gives. */
-static void gen_fast(struct bt *bt, struct emit *e)
+/* target(bt, RSI) while the guest's FP state stays in the host's registers; then on to where it says, or out with the reason it gives. */
+static void gen_fast_call(struct bt *bt, struct emit *e, const void *target)
 {
-    const uint64_t target = (uint64_t)(uintptr_t)fast_callout;
+    const uint64_t address = (uint64_t)(uintptr_t)target;
     uint8_t *leave;
 
-    bt->stub_fast = emit_here(e);
-    pop(e, H_R8);
-    emit_store(e, HOT(resume), H_R8, 8);
-    gen_save(e);
     emit_u8(e, 0xfc);                                               /* cld                          */
     emit_load(e, H_RSP, HOT(host_rsp), 8);
     emit_lea64(e, H_RSP, HMEM(H_RSP, -8));                          /* aligned for C                */
     emit_load(e, H_RDI, HOT(bt), 8);
-    emit_mov_rr64(e, H_RSI, H_R8);
-    emit_u8(e, 0x48);                                               /* mov rax, fast_callout        */
+    emit_u8(e, 0x48);                                               /* mov rax, target              */
     emit_u8(e, 0xb8);
-    emit_bytes(e, &target, sizeof(target));
+    emit_bytes(e, &address, sizeof(address));
     emit_u8(e, 0xff);                                               /* call rax                     */
     emit_u8(e, 0xd0);
     struct hinsn cmp = {.rex_w = true, .op = {0x83}, .n_op = 1, .has_modrm = true, .reg = 7, .rm = H_RAX, .imm = EXIT_REASONS, .imm_len = 1};
@@ -192,6 +186,27 @@ static void gen_fast(struct bt *bt, struct emit *e)
     emit_patch32(e, leave);
     emit_mov_rr32(e, H_R10, H_RAX);
     emit_jmp(e, bt->stub_signal);
+}
+
+/* Entered by call, like gen_site(). */
+static void gen_fast(struct bt *bt, struct emit *e)
+{
+    bt->stub_fast = emit_here(e);
+    pop(e, H_R8);
+    emit_store(e, HOT(resume), H_R8, 8);
+    gen_save(e);
+    emit_mov_rr64(e, H_RSI, H_R8);
+    gen_fast_call(bt, e, fast_callout);
+}
+
+/* R8 = guest EIP wanted. */
+static void gen_miss(struct bt *bt, struct emit *e)
+{
+    bt->stub_miss = emit_here(e);
+    emit_store(e, CPU_FIELD(rip), H_R8, 8);
+    gen_save(e);
+    emit_mov_rr64(e, H_RSI, H_R8);
+    gen_fast_call(bt, e, fast_miss);
 }
 
 static void gen_gates(struct bt *bt, struct emit *e)
@@ -232,9 +247,7 @@ void stubs_generate(struct bt *bt)
     gen_enter(bt, e);
     gen_exit(bt, e);
     bt->stub_lookup = gen_reason(bt, e, EXIT_LOOKUP);
-    bt->stub_miss = emit_here(e); /* R8 = guest EIP wanted */
-    emit_store(e, CPU_FIELD(rip), H_R8, 8);
-    emit_jmp(e, bt->stub_lookup);
+    gen_miss(bt, e);
     bt->stub_chain = gen_site(bt, e, EXIT_CHAIN);
     bt->stub_callout = gen_site(bt, e, EXIT_CALLOUT);
     gen_fast(bt, e);
