@@ -3,6 +3,7 @@
 #include "bt/check.h"
 
 #include <asm/prctl.h>
+#include <cpuid.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -653,6 +654,7 @@ static bool make_return_stack(struct bt *bt)
 struct bt *bt_create(struct cpu *cpu, const struct bt_options *opt, const char **why)
 {
     struct bt *bt = calloc(1, sizeof(*bt));
+    unsigned eax, ebx, ecx, edx;
     int error;
 
     if (!bt) {
@@ -665,6 +667,7 @@ struct bt *bt_create(struct cpu *cpu, const struct bt_options *opt, const char *
     bt->has_fsgsbase = (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE) != 0;
     __builtin_cpu_init();
     bt->has_bmi2 = __builtin_cpu_supports("bmi2");
+    bt->has_sahf = __get_cpuid(0x80000001, &eax, &ebx, &ecx, &edx) && (ecx & 1); /* LAHF, SAHF in 64-bit mode */
     bt->has_avx = __builtin_cpu_supports("avx");
     bt->n_frames = guestmem_size(cpu->board.guestmem) >> 12;
     bt->hash = calloc(1u << BLOCK_HASH_BITS, sizeof(*bt->hash));

@@ -197,7 +197,7 @@ struct bt {
     unsigned n_ctx;
     struct ctx *ctx;        /* current, or NULL when stale */
     uint64_t gs_base;       /* value in the GS base register */
-    bool has_fsgsbase, has_bmi2, has_avx;
+    bool has_fsgsbase, has_bmi2, has_sahf, has_avx;
 
     struct site sites[1 << SITE_HASH_BITS];
     uint8_t *frame_has_site;     /* per frame */

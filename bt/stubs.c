@@ -40,8 +40,34 @@ static int host_of_guest(unsigned g)
     return g == REG_SP ? R_SP : (int)g;
 }
 
+/* R8D, bits of EFLAGS_NATIVE, to EFLAGS; changes RAX.  POPF takes some 30 cycles; SAHF and an addition that overflows or not do it
+ * in a few, unless DF is set. */
+static void gen_load_flags(struct bt *bt, struct emit *e)
+{
+    static const uint8_t quick[] = {0x44, 0x89, 0xc0,             /* mov  eax, r8d  */
+                                    0x88, 0xc4,                   /* mov  ah, al    */
+                                    0x41, 0x0f, 0xba, 0xe0, 0x0b, /* bt   r8d, 11   */
+                                    0x0f, 0x92, 0xc0,             /* setc al        */
+                                    0x04, 0x7f,                   /* add  al, 7Fh   */
+                                    0x9e};                        /* sahf           */
+    static const uint8_t test_df[] = {0x41, 0xf7, 0xc0, 0x00, 0x04, 0x00, 0x00}; /* test r8d, 400h */
+    uint8_t *slow = NULL, *done = NULL;
+
+    if (bt->has_sahf) {
+        emit_bytes(e, test_df, sizeof(test_df));
+        slow = emit_short(e, 5);
+        emit_bytes(e, quick, sizeof(quick));
+        done = emit_short(e, CC_JMP);
+        emit_patch8(e, slow);
+    }
+    push(e, H_R8);
+    emit_u8(e, 0x9d); /* popfq: IF and the other system flags are not ours to change at CPL 3 */
+    if (done)
+        emit_patch8(e, done);
+}
+
 /* Guest state to where it is while translated code runs, and jump to R11. */
-static void gen_load(struct emit *e)
+static void gen_load(struct bt *bt, struct emit *e)
 {
     emit_load(e, H_RSP, HOT(ret_rsp), 8);
     emit_load(e, R_WINDOW_16, HOT(window_base), 8);
@@ -52,8 +78,7 @@ static void gen_load(struct emit *e)
     and_ri32(e, H_R9, ~EFLAGS_NATIVE);
     emit_store(e, CPU_FIELD(eflags), H_R9, 4); /* inside, only the system flags live there */
     and_ri32(e, H_R8, EFLAGS_NATIVE);
-    push(e, H_R8);
-    emit_u8(e, 0x9d); /* popfq: IF and the other system flags are not ours to change at CPL 3 */
+    gen_load_flags(bt, e);
     emit_load(e, H_R8, CPU_FIELD(rip), 4);
     for (unsigned g = 0; g < 8; g++)
         emit_load(e, host_of_guest(g), CPU_GPR(g), 4);
@@ -98,7 +123,7 @@ static void gen_enter(struct bt *bt, struct emit *e)
     emit_mov_rr64(e, R_CPU, H_RDI);
     emit_mov_rr64(e, H_R11, H_RSI);
     emit_store(e, HOT(host_rsp), H_RSP, 8);
-    gen_load(e);
+    gen_load(bt, e);
 }
 
 /* Common exit: R10 = reason.  From a signal the registers are saved already (stub_signal). */
@@ -182,7 +207,7 @@ static void gen_fast_call(struct bt *bt, struct emit *e, const void *target)
     emit_insn(e, &cmp);                                             /* cmp rax, EXIT_REASONS        */
     leave = emit_near(e, 2);                                        /* jb  leave                    */
     emit_mov_rr64(e, H_R11, H_RAX);
-    gen_load(e);
+    gen_load(bt, e);
     emit_patch32(e, leave);
     emit_mov_rr32(e, H_R10, H_RAX);
     emit_jmp(e, bt->stub_signal);
