@@ -319,6 +319,9 @@ const uint8_t *fast_callout(struct bt *bt, const struct callout_site *site)
     case FAST_MOV_SREG:
         to = load_segment(bt, site, site->arg & 7, (uint16_t)cpu->gpr[site->arg >> 3], 0);
         break;
+    case FAST_MOV_SREG_MEM:
+        to = load_segment(bt, site, site->arg, (uint16_t)hot_of(cpu)->fast_operand, 0);
+        break;
     case FAST_POP_SREG:
         to = pop_segment(bt, site);
         break;
@@ -357,9 +360,9 @@ bool fast_fits(const struct bt *bt, const struct insn *in, uint32_t mode, uint8_
     if (bt->lockstep || (bt->opt.without >> BT_FAST & 1) || (mode & (need | MODE_VM)) != need ||
         !cpu_has_feature(bt->cpu, in->desc->feature))
         return false;
-    if (insn_is(in, op_mov_to_sreg) && !in->is_mem && in->reg < SEG_COUNT && in->reg != SEG_CS && in->reg != SEG_SS) {
-        *kind = FAST_MOV_SREG;
-        *arg = (uint8_t)(in->reg | in->rm << 3);
+    if (insn_is(in, op_mov_to_sreg) && in->reg < SEG_COUNT && in->reg != SEG_CS && in->reg != SEG_SS) {
+        *kind = in->is_mem ? FAST_MOV_SREG_MEM : FAST_MOV_SREG;
+        *arg = (uint8_t)(in->is_mem ? in->reg : in->reg | in->rm << 3);
     } else if (insn_is(in, op_pop_sreg) && in->opsize == 4 && (mode & MODE_SS32) && !(mode >> (MODE_SEG_SHIFT + 2 * SEG_SS) & 3)) {
         *arg = in->opcode >> 3 & 7;
         if (*arg < SEG_COUNT && *arg != SEG_SS && *arg != SEG_CS)

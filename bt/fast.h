@@ -4,7 +4,7 @@
 
 #include "bt/priv.h"
 
-enum fast_kind { FAST_NONE, FAST_MOV_SREG, FAST_POP_SREG, FAST_RDTSC, FAST_SYSENTER, FAST_SYSEXIT, FAST_IRET, FAST_INT };
+enum fast_kind { FAST_NONE, FAST_MOV_SREG, FAST_MOV_SREG_MEM /* selector in hot.fast_operand */, FAST_POP_SREG, FAST_RDTSC, FAST_SYSENTER, FAST_SYSEXIT, FAST_IRET, FAST_INT };
 
 /* What fast_callout() returns instead of a host address: exit reasons. */
 #define FAST_DECLINED ((const uint8_t *)(uintptr_t)EXIT_CALLOUT) /* nothing was done */

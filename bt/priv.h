@@ -41,6 +41,7 @@ enum exit_reason {
 /* The part of struct cpu reserved for generated code (cpu->bt_words). */
 struct bt_hot {
     uint64_t host_rsp, ret_rsp, ret_top;
+    uint64_t fast_operand;
     struct bt *bt;
     uint64_t window_base;
     uint64_t code_map;   /* window->code */

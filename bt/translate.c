@@ -38,7 +38,19 @@ void xlat_callout(struct xlat *x, const struct insn *in, bool may_resume)
     struct callout_site site = {.guest_rip = x->rips[x->i], .insn_len = in->len, .may_resume = may_resume,
                                 .cause = cause_of(x->bt, in->desc, index != SITE_NONE), .site = index};
 
-    emit_call(x->e, fast_fits(x->bt, in, x->mode, &site.fast, &site.arg) ? x->bt->stub_fast : x->bt->stub_callout);
+    const uint8_t *stub = fast_fits(x->bt, in, x->mode, &site.fast, &site.arg) ? x->bt->stub_fast : x->bt->stub_callout;
+
+    if (site.fast == FAST_MOV_SREG_MEM) {
+        struct hmem m;
+
+        if (index == SITE_NONE && xlat_mem(x, in, 2, &m)) {
+            emit_load(x->e, H_R8, m, 2);                        /* movzx r8d, word [operand] */
+            emit_store(x->e, HOT(fast_operand), H_R8, 8);
+        } else {
+            stub = x->bt->stub_callout;
+        }
+    }
+    emit_call(x->e, stub);
     emit_bytes(x->e, &site, sizeof(site));
     x->gated = GATE_NONE; /* C code may have run: the FP state was saved */
     if (in->desc->sens)
