@@ -61,6 +61,8 @@ static inline bool is_stack_flat(const struct xlat *x)
 /* xlat_mem.c */
 /* The instruction's memory operand as a host operand; may use R8 R9 R10 (flag-neutral).  False: segment class says no. */
 bool xlat_mem(struct xlat *x, const struct insn *in, unsigned size, struct hmem *m);
+/* A far pointer's offset and selector, which are two operands: a 16-bit address wraps between them. */
+bool xlat_far_pointer(struct xlat *x, const struct insn *in, struct hmem *off, struct hmem *sel);
 /* Same for the effective address ea in seg; one of 16 bits is a constant, or complete and zero-extended in R8.  Uses R8 R9 R10; an
  * address that was in R8 stays there. */
 bool xlat_seg_access(struct xlat *x, unsigned seg, struct hmem ea, unsigned addrsize, unsigned size, struct hmem *m);

@@ -151,10 +151,8 @@ static bool far_transfer(struct far *f, bool is_call)
     struct hmem m, sel;
 
     if (f->in->is_mem) {
-        if (!xlat_mem(f->x, f->in, 4, &m))
+        if (!xlat_far_pointer(f->x, f->in, &m, &sel))
             return false;
-        sel = m;
-        sel.disp += 2;
         emit_load(f->e, H_R11, sel, 2);                               /* movzx r11d, word [m+2]  */
         emit_load(f->e, H_R8, m, 2);                                  /* movzx r8d, word [m]     */
     } else {

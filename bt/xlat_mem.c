@@ -159,6 +159,17 @@ bool xlat_mem(struct xlat *x, const struct insn *in, unsigned size, struct hmem 
     return xlat_seg_access(x, in->seg, in->addrsize == 2 ? ea16(x, in) : ea32(in), in->addrsize, size, m);
 }
 
+bool xlat_far_pointer(struct xlat *x, const struct insn *in, struct hmem *off, struct hmem *sel)
+{
+    if (in->addrsize == 2 && !is_64k(x, in->seg))
+        return false; /* beyond 64 KiB no limit stops what should wrap */
+    if (!xlat_mem(x, in, in->opsize + 2u, off))
+        return false;
+    *sel = *off;
+    sel->disp += in->opsize;
+    return true;
+}
+
 /* F3 BC and F3 BD: without the feature the prefix means nothing. */
 static bool is_bit_count(const struct xlat *x, const struct insn *in)
 {

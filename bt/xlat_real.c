@@ -67,10 +67,8 @@ static bool load_pointer(struct xlat *x, const struct insn *in)
     unsigned seg = in->map == MAP_1B ? (in->opcode == 0xc4 ? SEG_ES : SEG_DS) : in->opcode == 0xb2 ? SEG_SS : in->opcode & 7;
     struct hmem m, sel;
 
-    if (!in->is_mem || !may_load(x, seg) || !xlat_mem(x, in, in->opsize + 2u, &m))
+    if (!in->is_mem || !may_load(x, seg) || !xlat_far_pointer(x, in, &m, &sel))
         return false;
-    sel = m;
-    sel.disp += in->opsize;
     emit_load(x->e, H_R11, sel, 2);                                   /* movzx r11d, word [mem+2] */
     emit_load(x->e, H_R8, m, in->opsize);                             /* movzx r8d, word [mem]  */
     if (in->opsize == 2)

@@ -31,6 +31,21 @@
         fail16
 2:
         .endr
+        /* The selector of a far pointer at FFFEh is at 0, whatever the limit. */
+        movl    $0x10000, %ebx
+        movw    $0x2222, %fs:(%ebx)
+        movw    $0x1111, %fs:0
+        movw    $0x3333, %fs:0xfffe
+        movw    $1000, %cx
+3:      lgs     %fs:0xfffe, %dx
+        movw    %gs, %ax
+        cmpw    $0x1111, %ax
+        je      2f
+        fail16
+2:      cmpw    $0x3333, %dx
+        je      2f
+        fail16
+2:      loop    3b
         /* REP with 32-bit addresses, as boot loaders copy kernels */
         cli
         movl    %cr0, %eax
