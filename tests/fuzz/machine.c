@@ -8,10 +8,12 @@
 #include "cpu/hostfp.h"
 #include "cpu/insn.h"
 #include "cpu/mem.h"
+#include "cpu/operand.h"
 #include "cpu/ops.h"
 
 #define FUZZ_HOST_LOW 0xe0000000u /* guest addresses from here on may be host addresses in use, natively */
 #define PTE_A        0x20u
+#define X87_MAX_BYTES 108 /* of FSAVE */
 #define FLAG_UNTOUCHED 0x80u /* our bit of a frame's code flag: tell us of the first write */
 
 static uint8_t no_interrupt(void *opaque) { return 0; }
@@ -171,6 +173,8 @@ static bool is_host_quirk(const struct cpu *cpu, const struct insn *in)
         return true; /* LDMXCSR: an AMD has bit 17 */
     if ((in->desc->attr & ATTR_MMX) && (in->desc->attr & ATTR_SSE) && in->is_mem && (load_le(cpu->fpu + FX_FSW, 2) & FSW_ES))
         return true; /* CVTPI2PS, CVTPI2PD: a page fault comes before a pending #MF */
+    if ((in->desc->attr & ATTR_X87) && in->is_mem && in->addrsize == 2 && insn_ea(cpu, in) > 0x10000 - X87_MAX_BYTES)
+        return true; /* the second part of 80-bit operands and state images wraps at 64 KiB; a fault by the SDM */
     return false;
 }
 
