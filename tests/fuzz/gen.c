@@ -180,10 +180,19 @@ static bool overwrites_itself(const struct cpu *cpu, const struct insn *in)
     return ip - at <= span || at - ip <= span;
 }
 
+/* May a push or pop have an operand that wraps at FFFFFFFFh? */
+static bool stack_wraps_around(const struct cpu *cpu)
+{
+    const struct segment *ss = &cpu->seg[SEG_SS];
+    uint32_t sp = (uint32_t)cpu->gpr[REG_SP];
+
+    return (ss->attr & SEG_ATTR_DB) && ss->limit == 0xffffffff && sp % 4 != 0 && sp + 0x20 < 0x40; /* 20h: PUSHA */
+}
+
 /* What different processors may do differently; translated code runs on the host's. */
 static bool is_host_specific(const struct cpu *cpu, const struct insn *in)
 {
-    return wraps_around(cpu, in);
+    return wraps_around(cpu, in) || stack_wraps_around(cpu);
 }
 
 /* What bt/ and cpu/ may do differently is left out; see fuzz.h. */
