@@ -116,7 +116,7 @@ static const uint8_t *load_segment(struct bt *bt, const struct callout_site *sit
     if (cpu->mode == mode)
         return resume(site);
     uncount_rest(bt, site);
-    return go_to(bt, site->guest_rip + site->insn_len);
+    return go_to(bt, (site->guest_rip + site->insn_len) & (mode & MODE_CS32 ? 0xffffffffu : 0xffffu));
 }
 
 static const uint8_t *pop_segment(struct bt *bt, const struct callout_site *site)
@@ -353,16 +353,16 @@ const uint8_t *fast_callout(struct bt *bt, const struct callout_site *site)
 
 bool fast_fits(const struct bt *bt, const struct insn *in, uint32_t mode, uint8_t *kind, uint8_t *arg)
 {
-    const uint32_t need = MODE_PE | MODE_CS32;
-
     *kind = FAST_NONE;
     *arg = 0;
-    if (bt->lockstep || (bt->opt.without >> BT_FAST & 1) || (mode & (need | MODE_VM)) != need ||
+    if (bt->lockstep || (bt->opt.without >> BT_FAST & 1) || (mode & (MODE_PE | MODE_VM)) != MODE_PE ||
         !cpu_has_feature(bt->cpu, in->desc->feature))
         return false;
     if (insn_is(in, op_mov_to_sreg) && in->reg < SEG_COUNT && in->reg != SEG_CS && in->reg != SEG_SS) {
         *kind = in->is_mem ? FAST_MOV_SREG_MEM : FAST_MOV_SREG;
         *arg = (uint8_t)(in->is_mem ? in->reg : in->reg | in->rm << 3);
+    } else if (!(mode & MODE_CS32)) {
+        return false;
     } else if (insn_is(in, op_pop_sreg) && in->opsize == 4 && (mode & MODE_SS32) && !(mode >> (MODE_SEG_SHIFT + 2 * SEG_SS) & 3)) {
         *arg = in->opcode >> 3 & 7;
         if (*arg < SEG_COUNT && *arg != SEG_SS && *arg != SEG_CS)
