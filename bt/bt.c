@@ -210,7 +210,7 @@ static struct block *lookup(struct bt *bt, uint32_t guest_rip, bool *is_left_col
             return NULL;
     }
     if (!bt->lockstep)
-        c->jump_table[guest_rip & 0xffff] = bt->codemem.exec + b->indirect;
+        ctx_set_jump(c, guest_rip, bt->codemem.exec + b->indirect);
     return b;
 }
 

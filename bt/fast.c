@@ -305,7 +305,7 @@ const uint8_t *fast_miss(struct bt *bt, uint32_t guest_rip)
     if (!b || b->second_frame)
         return FAST_LOOKUP;
     bt->stats.fast_lookups++;
-    c->jump_table[guest_rip & 0xffff] = bt->codemem.exec + b->indirect;
+    ctx_set_jump(c, guest_rip, bt->codemem.exec + b->indirect);
     return bt->codemem.exec + b->direct;
 }
 

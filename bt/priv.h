@@ -142,9 +142,16 @@ struct ctx {
     struct ctx *hash_next;
     struct window *w;
     uint32_t mode, cs_base, cs_limit;
+    uint16_t filled; /* a bit for each 4,096 entries of jump_table that may hold something */
     const uint8_t **jump_table; /* private copy-on-write mapping; every entry initially the miss stub */
     struct far_entry *far;      /* [FAR_ENTRIES] in real and virtual-8086 mode, else NULL */
 };
+
+static inline void ctx_set_jump(struct ctx *c, uint32_t guest_rip, const uint8_t *to)
+{
+    c->jump_table[guest_rip & 0xffff] = to;
+    c->filled |= (uint16_t)(1u << (guest_rip >> 12 & 15));
+}
 
 struct bt_stats {
     uint64_t blocks, guest_bytes, host_bytes, translate_ns, chains, lookups, lookup_misses, callouts, callouts_ended, polls, gates;

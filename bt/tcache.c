@@ -327,6 +327,10 @@ void ctx_code_gone(void *opaque, struct window *w, uint32_t page)
             }
             uint32_t first = ((page << 12) - c->cs_base) & 0xffff;
 
+            if (!(c->filled >> (first >> 12) & 1) && !(c->filled >> ((first + GUEST_PAGE_MASK) >> 12 & 15) & 1)) {
+                link = &c->hash_next;
+                continue;
+            }
             for (uint32_t k = 0; k < GUEST_PAGE_SIZE; k++) {
                 const uint8_t **slot = &c->jump_table[(first + k) & 0xffff];
 

@@ -94,7 +94,9 @@ static bool node_is_live(const struct windows *ws, const struct rmap_node *n, ui
     return ws->win[n->window]->page[n->page] >> 1 == frame + 1;
 }
 
-/* Free the nodes of frame's list that are no longer true. */
+#define NOTED_SEEN 0xffffffffu
+
+/* Free the nodes of frame's list that are no longer true, or say what another one says: a page that had other frames in between. */
 static void rmap_prune(struct windows *ws, uint64_t frame)
 {
     uint32_t *link = &ws->rmap_head[frame];
@@ -102,17 +104,21 @@ static void rmap_prune(struct windows *ws, uint64_t frame)
 
     while ((id = *link) != 0) {
         struct rmap_node *n = &ws->nodes[id - 1];
+        uint32_t *noted = &ws->win[n->window]->noted[n->page];
 
-        if (node_is_live(ws, n, frame)) {
+        if (node_is_live(ws, n, frame) && *noted != NOTED_SEEN) {
+            *noted = NOTED_SEEN;
             link = &n->next;
             continue;
         }
-        if (ws->win[n->window]->noted[n->page] == frame + 1)
-            ws->win[n->window]->noted[n->page] = 0;
+        if (*noted == frame + 1)
+            *noted = 0;
         *link = n->next;
         n->next = ws->free_node;
         ws->free_node = id;
     }
+    for (id = ws->rmap_head[frame]; id; id = ws->nodes[id - 1].next)
+        ws->win[ws->nodes[id - 1].window]->noted[ws->nodes[id - 1].page] = (uint32_t)frame + 1;
 }
 
 static void rmap_add(struct windows *ws, uint64_t frame, struct window *w, uint32_t page)
@@ -121,8 +127,11 @@ static void rmap_add(struct windows *ws, uint64_t frame, struct window *w, uint3
 
     if (w->noted[page] == frame + 1)
         return; /* its node is still there */
-    if (++ws->n_adds % PRUNE_EVERY == 0)
+    if (++ws->n_adds % PRUNE_EVERY == 0 || w->noted[page]) {
         rmap_prune(ws, frame);
+        if (w->noted[page] == frame + 1)
+            return; /* from an earlier time */
+    }
     w->noted[page] = (uint32_t)frame + 1;
     if (ws->free_node) {
         id = ws->free_node;
@@ -138,6 +147,7 @@ static void rmap_add(struct windows *ws, uint64_t frame, struct window *w, uint3
             ws->cap_nodes = cap;
         }
         id = ++ws->n_nodes;
+        ws->stats.rmap_nodes++;
     }
     ws->nodes[id - 1] = (struct rmap_node){.page = page, .window = (uint16_t)w->index, .next = ws->rmap_head[frame]};
     ws->rmap_head[frame] = id;
@@ -473,8 +483,10 @@ struct window *window_current(struct windows *ws, bool is_user)
     struct window *w = NULL;
 
     for (unsigned i = 0; i < ws->n_win; i++) {
-        if (ws->win[i]->is_used && memcmp(&ws->win[i]->key, &k, sizeof(k)) == 0) {
-            w = ws->win[i];
+        struct window *other = ws->win[i];
+
+        if (other->is_used && other->key.cr3 == k.cr3 && other->key.is_user == k.is_user && memcmp(&other->key, &k, sizeof(k)) == 0) {
+            w = other;
             break;
         }
     }

@@ -97,6 +97,19 @@ static void user_window_obeys_us_and_rw(void **state)
     assert_int_equal(fill(t, false, DATA + 0x2000, false), WINDOW_GUEST_FAULT);
 }
 
+/* One linear page that has two frames by turns, for ever. */
+static void the_reverse_map_stays_small(void **state)
+{
+    struct win_fixture *t = *state;
+
+    for (unsigned i = 0; i < 5000; i++) {
+        set_pte(t->f, DATA, (i & 1 ? DATA + 0x1000 : DATA) | 0x67);
+        windows_flush_page(t->ws, DATA);
+        assert_int_equal(fill(t, false, DATA, true), WINDOW_RETRY);
+    }
+    assert_true(windows_stats(t->ws)->rmap_nodes < 100);
+}
+
 static void devices_are_not_mapped(void **state)
 {
     struct win_fixture *t = *state;
@@ -217,6 +230,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(a_window_is_4_gib_aligned),   T(reads_and_writes_reach_ram),           T(dirty_is_set_by_writes_only),
+        T(the_reverse_map_stays_small),
         T(user_window_obeys_us_and_rw), T(devices_are_not_mapped),               T(pages_with_code_are_read_only),
         T(invlpg_drops_one_page),       T(a_new_epoch_drops_what_changed),       T(a_changed_directory_drops_its_region),
         T(accessed_and_dirty_do_not_drop), T(fetch_translations_are_forgotten), T(roots_have_their_own_windows),
