@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include "host/log.h"
 
+#define CTX_PER_WINDOW 8
 #define SITE_PATIENCE 64
 #define SITE_PATIENCE_MAX 9 /* 64 << 9 fits 16 bits */
 
@@ -361,7 +362,7 @@ struct ctx *ctx_current(struct bt *bt)
 
     if (c)
         return c;
-    if (bt->n_ctx >= 1024)
+    if (bt->n_ctx >= 1024 && bt->n_ctx >= CTX_PER_WINDOW * windows_stats(bt->windows)->windows)
         ctx_drop_all(bt);
     c = calloc(1, sizeof(*c));
     if (!c)

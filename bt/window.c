@@ -8,7 +8,10 @@
 #include "host/log.h"
 #include "mmu/paging.h"
 
-#define MAX_WINDOWS 96
+#define MAX_WINDOWS (FEW_WINDOWS + 128 * MORE_WINDOWS)
+#define FEW_WINDOWS 96     /* at first; more when address spaces come back whose windows were taken away */
+#define MORE_WINDOWS 8
+#define RECENT_BITS 12
 #define LOW_GUARD 65536 /* string instructions that count down stop here, at their first byte below */
 #define RESERVED_BYTES (LOW_GUARD + 2 * WINDOW_BYTES + WINDOW_GUARD) /* room to align, and the guards */
 #define MAX_MAPS 40000     /* of vm.max_map_count's usual 65530 */
@@ -55,6 +58,9 @@ struct windows {
     void *opaque;
     uint64_t epoch, clock, maps;
     struct window *win[MAX_WINDOWS];
+    struct window *recent[1 << RECENT_BITS]; /* by CR3 and privilege: where to look first */
+    uint32_t evicted[1 << RECENT_BITS];      /* CR3 >> 5 of windows taken away, by the same index */
+    unsigned max_win;
     unsigned n_win;
     struct ptable *hash[4096];
     uint32_t *rmap_head; /* per frame: node + 1 */
@@ -412,6 +418,11 @@ static struct window_key current_key(const struct cpu *cpu, bool is_user)
     return k;
 }
 
+static unsigned recent_index(const struct window_key *k)
+{
+    return (unsigned)(k->cr3 >> 11 ^ k->is_user) & ((1 << RECENT_BITS) - 1);
+}
+
 static struct window *window_alloc(struct windows *ws)
 {
     struct window *w = NULL;
@@ -419,7 +430,7 @@ static struct window *window_alloc(struct windows *ws)
     for (unsigned i = 0; i < ws->n_win; i++)
         if (!ws->win[i]->is_used)
             return ws->win[i];
-    if (ws->n_win < MAX_WINDOWS) {
+    if (ws->n_win < ws->max_win) {
         uint8_t *base = reserve(RESERVED_BYTES);
 
         w = calloc(1, sizeof(*w));
@@ -445,6 +456,7 @@ static struct window *window_alloc(struct windows *ws)
             w = ws->win[i];
     if (!w)
         BUG("no address space for a window");
+    ws->evicted[recent_index(&w->key)] = (uint32_t)(w->key.cr3 >> 5);
     window_reset(ws, w);
     return w;
 }
@@ -482,7 +494,11 @@ struct window *window_current(struct windows *ws, bool is_user)
     struct window_key k = current_key(ws->cpu, is_user);
     struct window *w = NULL;
 
-    for (unsigned i = 0; i < ws->n_win; i++) {
+    struct window **recent = &ws->recent[recent_index(&k)];
+
+    if (*recent && (*recent)->is_used && memcmp(&(*recent)->key, &k, sizeof(k)) == 0)
+        w = *recent;
+    for (unsigned i = 0; !w && i < ws->n_win; i++) {
         struct window *other = ws->win[i];
 
         if (other->is_used && other->key.cr3 == k.cr3 && other->key.is_user == k.is_user && memcmp(&other->key, &k, sizeof(k)) == 0) {
@@ -491,12 +507,15 @@ struct window *window_current(struct windows *ws, bool is_user)
         }
     }
     if (!w) {
+        if (k.cr3 && ws->evicted[recent_index(&k)] == (uint32_t)(k.cr3 >> 5) && ws->max_win < MAX_WINDOWS)
+            ws->max_win += MORE_WINDOWS;
         w = window_alloc(ws);
         w->key = k;
         w->is_used = true;
         w->synced_epoch = ws->epoch;
         find_peer(ws, w);
     }
+    *recent = w;
     w->last_use = ++ws->clock;
     while (ws->maps > MAX_MAPS) {
         struct window *old = NULL;
@@ -744,6 +763,7 @@ struct windows *windows_create(struct cpu *cpu, window_code_fn *code_gone, void 
     ws->code_gone = code_gone;
     ws->opaque = opaque;
     ws->epoch = 1;
+    ws->max_win = FEW_WINDOWS;
     ws->n_frames = guestmem_size(ws->guestmem) >> 12;
     ws->rmap_head = zeroed(ws->n_frames * sizeof(*ws->rmap_head) + 4096);
     if (!ws->rmap_head) {

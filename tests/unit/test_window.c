@@ -110,6 +110,23 @@ static void the_reverse_map_stays_small(void **state)
     assert_true(windows_stats(t->ws)->rmap_nodes < 100);
 }
 
+/* Address spaces that come back after their windows were taken away get more of them. */
+static void there_are_windows_for_roots_that_come_back(void **state)
+{
+    struct win_fixture *t = *state;
+    uint64_t root = t->f->cpu->paging.cr3, resets;
+
+    for (unsigned round = 0; round < 4; round++) {
+        resets = windows_stats(t->ws)->resets;
+        for (unsigned i = 0; i < 110; i++) {
+            t->f->cpu->paging.cr3 = 0x100000 + i * 0x1000;
+            assert_non_null(window_current(t->ws, false));
+        }
+    }
+    assert_int_equal(windows_stats(t->ws)->resets, resets); /* in the last round: none */
+    t->f->cpu->paging.cr3 = root;
+}
+
 static void devices_are_not_mapped(void **state)
 {
     struct win_fixture *t = *state;
@@ -230,7 +247,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(a_window_is_4_gib_aligned),   T(reads_and_writes_reach_ram),           T(dirty_is_set_by_writes_only),
-        T(the_reverse_map_stays_small),
+        T(the_reverse_map_stays_small), T(there_are_windows_for_roots_that_come_back),
         T(user_window_obeys_us_and_rw), T(devices_are_not_mapped),               T(pages_with_code_are_read_only),
         T(invlpg_drops_one_page),       T(a_new_epoch_drops_what_changed),       T(a_changed_directory_drops_its_region),
         T(accessed_and_dirty_do_not_drop), T(fetch_translations_are_forgotten), T(roots_have_their_own_windows),
