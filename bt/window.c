@@ -17,7 +17,7 @@
 #define MAX_MAPS 40000     /* of vm.max_map_count's usual 65530 */
 #define CHUNK_PAGES 64     /* of physically contiguous memory mapped around a fault */
 #define AROUND_PAGES 8     /* neighbours looked at on each side for 4 KiB pages */
-#define PRUNE_EVERY 8       /* additions to the reverse map between looks for stale nodes */
+#define PRUNE_BITS 3        /* of 2^3 additions to the reverse map one looks for stale nodes */
 #define PTE_P 0x001u
 #define PTE_RW 0x002u
 #define PTE_US 0x004u
@@ -66,7 +66,7 @@ struct windows {
     uint32_t *rmap_head; /* per frame: node + 1 */
     uint64_t n_frames;
     struct rmap_node *nodes;
-    uint32_t n_nodes, cap_nodes, free_node, n_adds;
+    uint32_t n_nodes, cap_nodes, free_node, chance;
     struct window_stats stats;
 };
 
@@ -133,7 +133,8 @@ static void rmap_add(struct windows *ws, uint64_t frame, struct window *w, uint3
 
     if (w->noted[page] == frame + 1)
         return; /* its node is still there */
-    if (++ws->n_adds % PRUNE_EVERY == 0 || w->noted[page]) {
+    ws->chance = ws->chance * 1664525u + 1013904223u; /* not a counter, which pages that take turns might dodge */
+    if (ws->chance >> (32 - PRUNE_BITS) == 0) {
         rmap_prune(ws, frame);
         if (w->noted[page] == frame + 1)
             return; /* from an earlier time */
