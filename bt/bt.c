@@ -17,7 +17,6 @@
 #define DEFAULT_CACHE_BYTES MIB(64)
 #define HWCAP2_FSGSBASE 2
 #define RETURN_STACK_GUARD 4096
-#define PTE_ACCESSED 0x20
 #define HEAT_BITS 16
 #define COLD_RUNS 3        /* code is interpreted so many times before it is translated */
 #define COLD_INSNS_MAX 64  /* in one go */
@@ -27,7 +26,6 @@
 const char *const bt_technique_names[BT_TECHNIQUES] = {
     [BT_TIERS] = "tiers",
     [BT_FAST] = "fast",
-    [BT_PREFILL] = "prefill",
     [BT_DECAY] = "decay",
     [BT_FAR] = "far",
 };
@@ -370,32 +368,7 @@ static void on_fault_exit(struct bt *bt)
         if (!bt->fault_block->is_dead)
             tcache_kill(bt, (struct block *)bt->fault_block);
     }
-    uint64_t page_faults = bt->cpu->stats.exceptions[VEC_PF];
-
     cpu_step(bt->cpu);
-    bt->refault_in = bt->fault_kind == WINDOW_GUEST_FAULT && bt->cpu->stats.exceptions[VEC_PF] != page_faults &&
-                     !bt->lockstep && is_with(bt, BT_PREFILL) ? bt->ctx ? bt->ctx->w : NULL : NULL;
-}
-
-/* The guest comes back to where its access faulted, probably to try it again: map the page now, and save a signal; if its handler has set
- * A, and D for a write, as systems do. */
-static void prefill(struct bt *bt)
-{
-    struct window *w = bt->refault_in;
-    unsigned access = (bt->is_refault_write ? ACCESS_WRITE : ACCESS_READ) | (w->key.is_user ? ACCESS_USER : 0);
-    struct paging_result r;
-    struct space_run entry;
-    uint64_t frame;
-    uint32_t error;
-
-    bt->refault_in = NULL;
-    if (!paging_walk(bt->cpu->board.mem, &bt->cpu->paging, bt->refault & ~(uint32_t)GUEST_PAGE_MASK, access, false, &r, &error) ||
-        !r.levels || (bt->is_refault_write && !r.is_dirty))
-        return;
-    space_lookup(bt->cpu->board.mem, r.entry_gpa, &entry);
-    if (entry.host && (*entry.host & PTE_ACCESSED) &&
-        window_fill(bt->windows, w, bt->refault, bt->is_refault_write, &frame) == WINDOW_RETRY)
-        bt->stats.prefills++;
 }
 
 /* --- the fault handler: runs on the signal stack, interrupting translated code only --- */
@@ -497,8 +470,6 @@ static bool on_fault(void *opaque, struct fault *f)
     }
     if (f->has_address && linear < WINDOW_BYTES) {
         bt->fault_kind = window_fill(bt->windows, bt->ctx->w, linear, f->is_write, &bt->fault_frame);
-        bt->refault = (uint32_t)linear;
-        bt->is_refault_write = f->is_write;
         switch (bt->fault_kind) {
         case WINDOW_RETRY:
             bt->stats.sig_fill++;
@@ -608,8 +579,6 @@ void bt_run(struct bt *bt)
         }
         if (!ctx_is_current(bt))
             ctx_select(bt);
-        if (bt->refault_in == bt->ctx->w)
-            prefill(bt);
         run_block(bt);
     }
     cpu->stats.insns_bt = bt->lockstep ? bt->stats.lockstep_insns : hot_of(cpu)->icount;
@@ -804,7 +773,6 @@ unsigned bt_counters(const struct bt *bt, struct bt_counter *out, unsigned max)
         {"sites translated in full again", s->sites_released},
         {"call-outs done in place", s->fast},
         {"lookups done in place", s->fast_lookups},
-        {"pages mapped behind page faults", s->prefills},
         {"runs of cold code", s->cold_runs},
         {"instructions in them", s->cold_insns},
         {"pages of code given up", s->frames_given_up},

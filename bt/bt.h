@@ -12,7 +12,6 @@ struct bt;
 enum bt_technique {
     BT_TIERS,        /* interpret code until it has run a few times */
     BT_FAST,         /* segment loads, SYSENTER, SYSEXIT, IRET and RDTSC without leaving for the dispatcher */
-    BT_PREFILL,      /* map the page of a guest's page fault before the access is tried again */
     BT_DECAY,        /* translate a call-out site in full again once its accesses are ordinary memory */
     BT_FAR,          /* far calls, jumps, returns, INT and IRET of real mode in place */
     BT_TECHNIQUES

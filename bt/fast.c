@@ -89,8 +89,6 @@ static const uint8_t *go_to(struct bt *bt, uint32_t rip)
     c = w ? ctx_find(bt, w, cpu->mode, cs_base, cs_limit) : NULL;
     if (!c || rip > cs_limit)
         return FAST_DONE;
-    if (bt->refault_in == w)
-        return FAST_DONE;
     if (c != old)
         ctx_enter(bt, c);
     return c->jump_table[rip & 0xffff];

@@ -158,7 +158,7 @@ struct bt_stats {
     uint64_t sig_fill, sig_guest_fault, sig_device, sig_code_write, sig_poll, sig_fpe, sig_stack, sig_other;
     uint64_t dead_blocks, cache_flushes, retranslated_sites, frames_given_up, ctxs, interp_shadow, enters, two_page;
     uint64_t lockstep_blocks, lockstep_insns;
-    uint64_t cold_runs, cold_insns, sites_released, fast, fast_lookups, prefills;
+    uint64_t cold_runs, cold_insns, sites_released, fast, fast_lookups;
 };
 
 #define SITE_HASH_BITS 16
@@ -216,9 +216,6 @@ struct bt {
     bool is_fp_fault; /* the last exit was by SIGFPE */
     uint32_t missing;       /* linear address that fast_callout() did not find mapped ... */
     struct window *missing_in; /* ... in this window; NULL: none */
-    struct window *refault_in; /* window of the last page fault given to the guest, or NULL */
-    uint32_t refault;
-    bool is_refault_write;
     bool is_running;        /* translated code is on the CPU: faults are the guest's */
     struct fault_client fault_client;
     struct lockstep *lockstep;
