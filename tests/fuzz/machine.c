@@ -180,7 +180,7 @@ static bool is_host_quirk(const struct cpu *cpu, const struct insn *in)
 
 /* What an instruction may do differently when it faults. */
 struct step_kind {
-    bool has_any_order; /* an AMD stores 80-bit operands in two parts; its MMX and SSE units raise #GP for a stack segment's limit; its CALL pushes before it checks the target */
+    bool has_any_order; /* an AMD stores 80-bit operands in two parts; its MMX and SSE units raise #GP for a stack segment's limit; its CALL pushes before it checks the target; its CMPS reads either operand first */
     uint8_t soft_vector; /* of INT3 and INTO, which count as software interrupts */
     bool may_do_part; /* an AMD's PUSHA, POPA and ENTER store and load as far as they come; flags of REP CMPS */
 };
@@ -216,7 +216,8 @@ static bool is_native_insn(const struct fuzz_case *c, struct cpu *cpu, struct st
         return false; /* IP wraps in the virtual processor; on the host EIP goes on to 10000h */
     if (insn_decode(&in, bytes, n, cpu->mode & MODE_CS32 ? 4 : 2) != DECODE_OK)
         return true; /* a fault of the fetch */
-    kind->has_any_order = (in.desc->attr & (ATTR_MMX | ATTR_SSE | ATTR_X87)) || insn_is(&in, op_call_ind) || insn_is(&in, op_call_rel);
+    kind->has_any_order = (in.desc->attr & (ATTR_MMX | ATTR_SSE | ATTR_X87)) || insn_is(&in, op_call_ind) || insn_is(&in, op_call_rel) ||
+                          insn_is(&in, op_cmps);
     kind->soft_vector = insn_is(&in, op_int3) ? VEC_BP : VEC_OF;
     kind->may_do_part = insn_is(&in, op_pusha) || insn_is(&in, op_popa) || insn_is(&in, op_enter) ||
                         (in.rep && (insn_is(&in, op_cmps) || insn_is(&in, op_scas)));
