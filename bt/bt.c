@@ -30,11 +30,6 @@ const char *const bt_technique_names[BT_TECHNIQUES] = {
     [BT_FAR] = "far",
 };
 
-static bool is_with(const struct bt *bt, enum bt_technique t)
-{
-    return !(bt->opt.without >> t & 1);
-}
-
 /* --- entering --- */
 
 static void set_gs_base(struct bt *bt, uint64_t base)
@@ -105,21 +100,22 @@ void ctx_enter(struct bt *bt, struct ctx *c)
 
 static void ctx_select(struct bt *bt)
 {
-    struct ctx *from = bt->ctx;
+    struct ctx *to = ctx_current(bt), *from = bt->ctx; /* which is NULL if making room took it away */
 
-    ctx_enter(bt, ctx_current(bt));
-    if (from && bt->n_ctx > 1) /* else it may be gone */
-        ctx_note_far(bt, from);
+    ctx_enter(bt, to);
+    if (from)
+        ctx_note_far(from, to);
 }
 
 /* --- finding --- */
 
-/* Must instructions be interpreted, whatever they are?  Traps, breakpoints, shadows, SMRAM, which no window shows, and #AC, which
- * the host does not raise for us. */
-static bool needs_interpreter(const struct cpu *cpu)
+/* After an instruction of the interpreter: may control go on in the current context? */
+static bool may_go_on(struct bt *bt)
 {
-    return cpu->has_shadow || cpu_sees_smram(cpu) || cpu->is_ignne || (cpu->mode & (MODE_TF | MODE_DEBUG | MODE_CS64)) != 0 || (cpu->eflags & EFLAGS_RF) ||
-           ((cpu->eflags & EFLAGS_AC) && (cpu->paging.cr0 & CR0_AM) && cpu->cpl == 3);
+    const struct cpu *cpu = bt->cpu;
+
+    return !atomic_load_explicit(&cpu->exit_request, memory_order_relaxed) && !bt_needs_interpreter(cpu) && !cpu_has_work(cpu) &&
+           !cpu->is_halted && !cpu->is_shutdown && ctx_is_current(bt);
 }
 
 /* Has the code run less often than a translation would pay for? */
@@ -128,7 +124,7 @@ static bool is_cold(struct bt *bt, uint64_t code, uint32_t guest_rip)
     uint64_t h = (code ^ (uint64_t)guest_rip << 20) * 0x9e3779b97f4a7c15ull;
     uint32_t *slot = &bt->heat[h >> (64 - HEAT_BITS)], tag = (uint32_t)h & 0xffffff00u;
 
-    if (!is_with(bt, BT_TIERS))
+    if (!bt_has(bt, BT_TIERS))
         return false;
     if ((*slot & 0xffffff00u) != tag)
         *slot = tag;
@@ -150,9 +146,7 @@ static void run_cold(struct bt *bt)
         rip = (uint32_t)cpu->rip;
         cpu_step(cpu);
         n++;
-    } while ((uint32_t)cpu->rip - rip - 1 < 15 && n < COLD_INSNS_MAX && bt->ctx == c &&
-             !atomic_load_explicit(&cpu->exit_request, memory_order_relaxed) && !needs_interpreter(cpu) && !cpu_has_work(cpu) &&
-             !cpu->is_halted && !cpu->is_shutdown && ctx_is_current(bt));
+    } while ((uint32_t)cpu->rip - rip - 1 < 15 && n < COLD_INSNS_MAX && bt->ctx == c && may_go_on(bt));
     bt->stats.cold_runs++;
     bt->stats.cold_insns += n;
 }
@@ -202,10 +196,11 @@ static struct block *lookup(struct bt *bt, uint32_t guest_rip, bool *is_left_col
                 bt->stats.two_page++;
             }
         }
-        uint64_t start_ns = clock_now_ns(bt->cpu->board.clock);
+        uint64_t start_ns = bt->opt.want_counts ? clock_now_ns(bt->cpu->board.clock) : 0;
 
         b = translate_block(bt, c, guest_rip, code, second);
-        bt->stats.translate_ns += clock_now_ns(bt->cpu->board.clock) - start_ns;
+        if (bt->opt.want_counts)
+            bt->stats.translate_ns += clock_now_ns(bt->cpu->board.clock) - start_ns;
         if (!b)
             return NULL;
     }
@@ -307,7 +302,7 @@ static const uint8_t *on_callout(struct bt *bt)
     }
     indirect = cpu->stats.indirect_accesses;
     cpu_step(cpu);
-    if (site.site != SITE_NONE && is_with(bt, BT_DECAY) &&
+    if (site.site != SITE_NONE && bt_has(bt, BT_DECAY) &&
         site_note_execution(bt, site.site, cpu->stats.indirect_accesses != indirect)) {
         bt->stats.sites_released++;
         tcache_kill(bt, tcache_by_host(bt, resume - 1));
@@ -315,9 +310,7 @@ static const uint8_t *on_callout(struct bt *bt)
     next = site.guest_rip + site.insn_len;
     if (!(cpu->mode & MODE_CS32))
         next &= 0xffff;
-    if (site.may_resume && (uint32_t)cpu->rip == next && !atomic_load_explicit(&cpu->exit_request, memory_order_relaxed) &&
-        !needs_interpreter(cpu) && !cpu_has_work(cpu) && !cpu->is_halted && !cpu->is_shutdown &&
-        dead == bt->stats.dead_blocks + bt->stats.cache_flushes && ctx_is_current(bt))
+    if (site.may_resume && (uint32_t)cpu->rip == next && dead == bt->stats.dead_blocks + bt->stats.cache_flushes && may_go_on(bt))
         return resume; /* (a stale mode was updated by cpu_step) */
     bt->stats.callouts_ended++;
     hot_of(cpu)->icount -= rest;
@@ -572,7 +565,7 @@ void bt_run(struct bt *bt)
             break;
         if (cpu->is_mode_stale)
             cpu_update_mode(cpu);
-        if (needs_interpreter(cpu)) {
+        if (bt_needs_interpreter(cpu)) {
             bt->stats.interp_shadow++;
             cpu_step(cpu);
             continue;
@@ -653,7 +646,7 @@ static bool make_return_stack(struct bt *bt)
 
 struct bt *bt_create(struct cpu *cpu, const struct bt_options *opt, const char **why)
 {
-    struct bt *bt = calloc(1, sizeof(*bt));
+    struct bt *bt = aligned_alloc(64, (sizeof(*bt) + 63) & ~(size_t)63);
     unsigned eax, ebx, ecx, edx;
     int error;
 
@@ -661,6 +654,7 @@ struct bt *bt_create(struct cpu *cpu, const struct bt_options *opt, const char *
         *why = "out of memory";
         return NULL;
     }
+    memset(bt, 0, sizeof(*bt));
     bt->cpu = cpu;
     bt->opt = *opt;
     bt->table_fd = -1;

@@ -231,11 +231,10 @@ void emit_movsx16(struct emit *e, int dst, int src)
 /* VEX.LZ.pp.0F38 op /r between registers; pp with bit 7: W1. */
 static void vex_rvm(struct emit *e, unsigned pp, uint8_t op, int reg, int vvvv, int rm)
 {
-    emit_u8(e, 0xc4);
-    emit_u8(e, (uint8_t)((reg & 8 ? 0 : 0x80) | 0x40 | (rm & 8 ? 0 : 0x20) | 0x02));
-    emit_u8(e, (uint8_t)((~vvvv & 15) << 3 | pp));
-    emit_u8(e, op);
-    emit_u8(e, (uint8_t)(0xc0 | (reg & 7) << 3 | (rm & 7)));
+    struct hinsn h = {.op = {op}, .n_op = 1, .has_modrm = true, .reg = (uint8_t)reg, .rm = (uint8_t)rm, .vex_map = 2,
+                      .vex_pp = pp & 3, .vex_w = pp >> 7, .vvvv = (uint8_t)vvvv};
+
+    emit_insn(e, &h);
 }
 
 void emit_pext32(struct emit *e, int dst, int src, int mask)

@@ -81,8 +81,7 @@ static const uint8_t *go_to(struct bt *bt, uint32_t rip)
     cpu->rip = rip;
     if (cpu->is_mode_stale)
         cpu_update_mode(cpu);
-    if (atomic_load_explicit(&cpu->exit_request, memory_order_relaxed) || cpu_has_work(cpu) || (cpu->mode & (MODE_TF | MODE_DEBUG)) ||
-        ((cpu->eflags & EFLAGS_AC) && (cpu->paging.cr0 & CR0_AM)))
+    if (atomic_load_explicit(&cpu->exit_request, memory_order_relaxed) || cpu_has_work(cpu) || bt_needs_interpreter(cpu))
         return FAST_DONE;
     if ((cpu->paging.cr0 & CR0_PG) && w->key.is_user != (cpu->cpl == 3))
         w = windows_peer(bt->windows, w);
@@ -298,7 +297,7 @@ const uint8_t *fast_miss(struct bt *bt, uint32_t guest_rip)
     const struct block *b;
 
     bt->ctx = c;
-    if (bt->lockstep || (bt->opt.without >> BT_FAST & 1) || !frame || guest_rip > c->cs_limit ||
+    if (bt->lockstep || !bt_has(bt, BT_FAST) || !frame || guest_rip > c->cs_limit ||
         atomic_load_explicit(&bt->cpu->exit_request, memory_order_relaxed))
         return FAST_LOOKUP;
     b = tcache_find(bt, (uint64_t)(frame - 1) << GUEST_PAGE_SHIFT | (linear & GUEST_PAGE_MASK), c, guest_rip);
@@ -355,7 +354,7 @@ bool fast_fits(const struct bt *bt, const struct insn *in, uint32_t mode, uint8_
 {
     *kind = FAST_NONE;
     *arg = 0;
-    if (bt->lockstep || (bt->opt.without >> BT_FAST & 1) || (mode & (MODE_PE | MODE_VM)) != MODE_PE ||
+    if (bt->lockstep || !bt_has(bt, BT_FAST) || !mode_is_protected(mode) ||
         !cpu_has_feature(bt->cpu, in->desc->feature))
         return false;
     if (insn_is(in, op_mov_to_sreg) && in->reg < SEG_COUNT && in->reg != SEG_CS && in->reg != SEG_SS) {

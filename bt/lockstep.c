@@ -113,7 +113,7 @@ static bool may_look_ahead(const struct insn *in)
 /* Loads of segment registers that need no descriptor. */
 static bool is_real_load(const struct cpu *cpu, const struct insn *in)
 {
-    return (!(cpu->mode & MODE_PE) || (cpu->mode & MODE_VM)) &&
+    return !mode_is_protected(cpu->mode) &&
            (insn_is(in, op_mov_to_sreg) || insn_is(in, op_pop_sreg) || insn_is(in, op_lseg_ptr));
 }
 

@@ -220,7 +220,24 @@ struct bt {
     struct fault_client fault_client;
     struct lockstep *lockstep;
     FILE *perf_map; /* NULL: none wanted */
+#ifdef RINGER_INSTRUMENTED
+    uint8_t fast_fp[832] __attribute__((aligned(64))); /* XSAVE area: the guest's FP state during a fast call */
+#endif
 };
+
+static inline bool bt_has(const struct bt *bt, enum bt_technique t)
+{
+    return !(bt->opt.without >> t & 1);
+}
+
+/* Must instructions be interpreted, whatever they are?  Traps, breakpoints, shadows, SMRAM, which no window shows, and #AC, which
+ * the host does not raise for us. */
+static inline bool bt_needs_interpreter(const struct cpu *cpu)
+{
+    return cpu->has_shadow || cpu_sees_smram(cpu) || cpu->is_ignne ||
+           (cpu->mode & (MODE_TF | MODE_DEBUG | MODE_CS64)) != 0 || (cpu->eflags & EFLAGS_RF) ||
+           ((cpu->eflags & EFLAGS_AC) && (cpu->paging.cr0 & CR0_AM) && cpu->cpl == 3);
+}
 
 /* stubs.c */
 void stubs_generate(struct bt *bt);
@@ -238,7 +255,7 @@ void tcache_add_recover(struct bt *bt, struct block *b, uint32_t guest_rip, unsi
 struct ctx *ctx_current(struct bt *bt);
 struct ctx *ctx_find(struct bt *bt, const struct window *w, uint32_t mode, uint32_t cs_base, uint32_t cs_limit); /* NULL: none yet */
 void ctx_enter(struct bt *bt, struct ctx *c); /* make it the current one */
-void ctx_note_far(struct bt *bt, struct ctx *from); /* code of from went to the current context, perhaps by a far transfer */
+void ctx_note_far(struct ctx *from, struct ctx *to); /* code of from went to to, perhaps by a far transfer */
 void ctx_code_gone(void *bt, struct window *w, uint32_t page);
 void ctx_drop_all(struct bt *bt);
 void bt_reset_return_stack(struct bt *bt);

@@ -188,12 +188,37 @@ static const uint8_t *gen_site(struct bt *bt, struct emit *e, enum exit_reason r
     return p;
 }
 
-/* target(bt, RSI) while the guest's FP state stays in the host's registers; then on to where it says, or out with the reason it gives. */
+/* Sanitizers and coverage call functions of their runtime that use vector registers, whatever the file was compiled for. */
+#ifdef RINGER_INSTRUMENTED
+static void keep_fp(struct bt *bt, struct emit *e, bool is_load)
+{
+    const uint64_t area = (uint64_t)(uintptr_t)bt->fast_fp;
+    struct hinsn move = {.rex_w = true, .op = {0x0f, 0xae}, .n_op = 2, .has_modrm = true, .is_mem = true, .mem = HMEM(H_RCX, 0)};
+
+    if (bt->has_avx)
+        move.reg = is_load ? 5 : 4; /* XRSTOR, XSAVE */
+    else
+        move.reg = is_load ? 1 : 0; /* FXRSTOR, FXSAVE */
+    emit_u8(e, 0x48);                                               /* mov rcx, area                */
+    emit_u8(e, 0xb9);
+    emit_bytes(e, &area, sizeof(area));
+    emit_mov_ri32(e, H_RAX, 7);                                     /* x87, XMM, YMM                */
+    emit_mov_ri32(e, H_RDX, 0);
+    emit_insn(e, &move);
+}
+#else
+static void keep_fp(struct bt *bt, struct emit *e, bool is_load) {}
+#endif
+
+/* target(bt, R8) while the guest's FP state stays in the host's registers; then on to where it says, or out with the reason it gives. */
 static void gen_fast_call(struct bt *bt, struct emit *e, const void *target)
 {
     const uint64_t address = (uint64_t)(uintptr_t)target;
     uint8_t *leave;
 
+    gen_save(e);
+    keep_fp(bt, e, false);
+    emit_mov_rr64(e, H_RSI, H_R8);
     emit_u8(e, 0xfc);                                               /* cld                          */
     emit_load(e, H_RSP, HOT(host_rsp), 8);
     emit_lea64(e, H_RSP, HMEM(H_RSP, -8));                          /* aligned for C                */
@@ -203,13 +228,14 @@ static void gen_fast_call(struct bt *bt, struct emit *e, const void *target)
     emit_bytes(e, &address, sizeof(address));
     emit_u8(e, 0xff);                                               /* call rax                     */
     emit_u8(e, 0xd0);
-    struct hinsn cmp = {.rex_w = true, .op = {0x83}, .n_op = 1, .has_modrm = true, .reg = 7, .rm = H_RAX, .imm = EXIT_REASONS, .imm_len = 1};
-    emit_insn(e, &cmp);                                             /* cmp rax, EXIT_REASONS        */
-    leave = emit_near(e, 2);                                        /* jb  leave                    */
     emit_mov_rr64(e, H_R11, H_RAX);
+    keep_fp(bt, e, true);
+    struct hinsn cmp = {.rex_w = true, .op = {0x83}, .n_op = 1, .has_modrm = true, .reg = 7, .rm = H_R11, .imm = EXIT_REASONS, .imm_len = 1};
+    emit_insn(e, &cmp);                                             /* cmp r11, EXIT_REASONS        */
+    leave = emit_near(e, 2);                                        /* jb  leave                    */
     gen_load(bt, e);
     emit_patch32(e, leave);
-    emit_mov_rr32(e, H_R10, H_RAX);
+    emit_mov_rr32(e, H_R10, H_R11);
     emit_jmp(e, bt->stub_signal);
 }
 
@@ -219,8 +245,6 @@ static void gen_fast(struct bt *bt, struct emit *e)
     bt->stub_fast = emit_here(e);
     pop(e, H_R8);
     emit_store(e, HOT(resume), H_R8, 8);
-    gen_save(e);
-    emit_mov_rr64(e, H_RSI, H_R8);
     gen_fast_call(bt, e, fast_callout);
 }
 
@@ -229,8 +253,6 @@ static void gen_miss(struct bt *bt, struct emit *e)
 {
     bt->stub_miss = emit_here(e);
     emit_store(e, CPU_FIELD(rip), H_R8, 8);
-    gen_save(e);
-    emit_mov_rr64(e, H_RSI, H_R8);
     gen_fast_call(bt, e, fast_miss);
 }
 

@@ -262,12 +262,7 @@ static void ctx_free(struct ctx *c)
     free(c);
 }
 
-static bool is_8086(uint32_t mode)
-{
-    return !(mode & MODE_PE) || (mode & MODE_VM);
-}
-
-static void note_far(struct ctx *from, struct ctx *to)
+void ctx_note_far(struct ctx *from, struct ctx *to)
 {
     uint32_t sel = to->cs_base >> 4;
 
@@ -276,14 +271,9 @@ static void note_far(struct ctx *from, struct ctx *to)
         from->far[FAR_INDEX(sel)] = (struct far_entry){.minus_sel = -(int32_t)sel, .to = to};
 }
 
-void ctx_note_far(struct bt *bt, struct ctx *from)
-{
-    note_far(from, bt->ctx);
-}
-
 static bool make_far(struct ctx *c)
 {
-    if (!is_8086(c->mode))
+    if (mode_is_protected(c->mode))
         return true;
     c->far = calloc(FAR_ENTRIES, sizeof(*c->far));
     for (unsigned i = 0; c->far && i < FAR_ENTRIES; i++)
@@ -370,7 +360,7 @@ struct ctx *ctx_current(struct bt *bt)
     *c = (struct ctx){.hash_next = *head, .w = w, .mode = cpu->mode, .cs_base = cs_base, .cs_limit = cs_limit};
     if (!reset_jump_table(bt, c) || !make_far(c))
         BUG("cannot make a context");
-    note_far(c, c);
+    ctx_note_far(c, c);
     *head = c;
     bt->n_ctx++;
     bt->stats.ctxs++;

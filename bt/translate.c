@@ -149,7 +149,7 @@ static bool translate_innocuous(struct xlat *x, const struct insn *in)
         return xlat_nop(x, in);
     if (insn_is(in, op_fwait) && (x->bt->cpu->paging.cr0 & CR0_MP))
         return false; /* CR0.MP && CR0.TS: #NM; the gate tests TS only */
-    if (in->vex && (x->mode & (MODE_PE | MODE_VM)) != MODE_PE)
+    if (in->vex && !mode_is_protected(x->mode))
         return false; /* #UD */
     emit_gate(x, gate_of(in));
     return xlat_copy(x, in);

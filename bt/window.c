@@ -467,9 +467,12 @@ static bool is_same_space(const struct window_key *a, const struct window_key *b
     return a->cr3 == b->cr3 && a->flags == b->flags && a->is_user != b->is_user && !memcmp(a->pdpte, b->pdpte, sizeof(a->pdpte));
 }
 
-/* Pair a new window with the other half of its address space. */
-static void find_peer(struct windows *ws, struct window *w)
+/* An empty window comes into use, paired with the other half of its address space if that has one. */
+static void window_begin(struct windows *ws, struct window *w, const struct window_key *key)
 {
+    w->key = *key;
+    w->is_used = true;
+    w->synced_epoch = ws->epoch;
     for (unsigned i = 0; i < ws->n_win; i++) {
         struct window *other = ws->win[i];
 
@@ -511,10 +514,7 @@ struct window *window_current(struct windows *ws, bool is_user)
         if (k.cr3 && ws->evicted[recent_index(&k)] == (uint32_t)(k.cr3 >> 5) && ws->max_win < MAX_WINDOWS)
             ws->max_win += MORE_WINDOWS;
         w = window_alloc(ws);
-        w->key = k;
-        w->is_used = true;
-        w->synced_epoch = ws->epoch;
-        find_peer(ws, w);
+        window_begin(ws, w, &k);
     }
     *recent = w;
     w->last_use = ++ws->clock;
@@ -527,10 +527,8 @@ struct window *window_current(struct windows *ws, bool is_user)
         if (!old)
             break;
         window_reset(ws, old);
-        if (old == w) {
-            w->is_used = true;
-            w->synced_epoch = ws->epoch;
-        }
+        if (old == w)
+            window_begin(ws, w, &k);
     }
     if (w->synced_epoch != ws->epoch)
         window_sync(ws, w);
@@ -720,9 +718,7 @@ enum window_fault window_fill(struct windows *ws, struct window *w, gla_t gla, b
         if (errno != ENOMEM)
             BUG("cannot map guest memory: %s", strerror(errno));
         window_reset(ws, w); /* out of mappings: start this window anew */
-        w->key = k;
-        w->is_used = true;
-        w->synced_epoch = ws->epoch;
+        window_begin(ws, w, &k);
     }
     return WINDOW_RETRY;
 }

@@ -52,7 +52,7 @@ struct window {
 typedef void window_code_fn(void *opaque, struct window *w, uint32_t page);
 
 struct window_stats {
-    uint64_t fills, user_fills, refills, fill_pages, upgrades, drops, drop_pages, rmap_nodes, resets, syncs, protects, map_calls, windows;
+    uint64_t fills, user_fills, fill_pages, upgrades, drops, drop_pages, rmap_nodes, resets, syncs, protects, map_calls, windows;
 };
 
 struct windows *windows_create(struct cpu *cpu, window_code_fn *code_gone, void *opaque); /* NULL: no address space */

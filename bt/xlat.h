@@ -98,13 +98,17 @@ void xlat_finish_exits(struct xlat *x);
 /* xlat_system.c: SENSITIVE and PRIVILEGED rows that need not leave */
 bool xlat_system(struct xlat *x, const struct insn *in);
 void xlat_and_neutral(struct emit *e, int dst, uint32_t imm); /* dst &= imm; R10 is used.  BMI2. */
+void xlat_count(struct emit *e, size_t counter); /* ++ a 64-bit counter at this offset in struct cpu; R9 is used */
 /* These change flags. */
 enum { ALU_OR = 1, ALU_AND = 4, ALU_TEST = 8 };
 void xlat_alu_ri32(struct emit *e, unsigned op, int r, uint32_t imm);
 void xlat_alu_rr32(struct emit *e, uint8_t opcode, int dst, int src);
+void xlat_cmp_zero(struct emit *e, size_t field); /* a byte at this offset in struct cpu */
+void xlat_take_if(struct emit *e); /* IF of R8 = IF of R11; R9 is used */
 
 /* xlat_real.c: SENSITIVE rows that are simple in real and virtual-8086 mode */
 bool xlat_real(struct xlat *x, const struct insn *in);
+void xlat_set_real_segment(struct emit *e, unsigned seg); /* segment register = R11, a zero-extended selector; R9 is used */
 
 /* xlat_far.c: true also for its own call-outs */
 bool xlat_far(struct xlat *x, const struct insn *in);

@@ -21,24 +21,13 @@ struct far {
 
 static bool may_be_far(const struct xlat *x, const struct insn *in)
 {
-    bool is_8086 = !(x->mode & MODE_PE) || (x->mode & MODE_VM);
-
-    return is_8086 && in->opsize == 2 && !(x->mode & (MODE_CS32 | MODE_SS32)) && is_64k(x, SEG_CS) && is_64k(x, SEG_SS) &&
-           x->bt->has_bmi2 && !x->bt->lockstep && !(x->bt->opt.without & 1u << BT_FAR);
+    return !mode_is_protected(x->mode) && in->opsize == 2 && !(x->mode & (MODE_CS32 | MODE_SS32)) && is_64k(x, SEG_CS) && is_64k(x, SEG_SS) &&
+           x->bt->has_bmi2 && !x->bt->lockstep && bt_has(x->bt, BT_FAR);
 }
 
 static void slow_if(struct far *f, unsigned cc)
 {
     f->slow[f->n_slow++] = emit_near(f->e, cc);
-}
-
-static void count_in_place(struct far *f, size_t counter)
-{
-    struct hmem m = HMEM(R_CPU, counter);
-
-    emit_load(f->e, H_R9, m, 8);
-    emit_lea64(f->e, H_R9, HMEM(H_R9, 1));
-    emit_store(f->e, m, H_R9, 8);
 }
 
 static bool push_word(struct far *f, int disp, int reg)
@@ -102,21 +91,14 @@ static void go(struct far *f, int delta, bool has_flags)
     struct hinsn push = {.op = {0xff}, .n_op = 1, .has_modrm = true, .is_mem = true, .reg = 6, .mem = HOT(flags_before)};
     struct emit *e = f->e;
 
-    count_in_place(f, offsetof(struct cpu, stats.sens_executed) + 8 * f->in->desc->sens);
+    xlat_count(e, offsetof(struct cpu, stats.sens_executed) + 8 * f->in->desc->sens);
     if (delta) {
         emit_lea32(e, H_R9, HMEM(R_SP, delta));                       /* lea  r9d, [r12+delta]   */
         emit_mov_rr16(e, R_SP, H_R9);                                 /* mov  r12w, r9w          */
     }
     emit_store(e, HOT(ctx), H_R10, 8);
-    emit_store(e, CPU_SEG(SEG_CS, sel), H_R11, 2);
-    emit_lea32(e, H_R9, HMEM_X(H_NONE, H_R11, 3, 0));
-    emit_lea32(e, H_R9, HMEM_X(H_R9, H_R9, 0, 0));                    /* r9d = r11 * 16          */
+    xlat_set_real_segment(e, SEG_CS);
     emit_load(e, H_R10, HMEM(H_R10, offsetof(struct ctx, jump_table)), 8);
-    emit_store(e, CPU_SEG(SEG_CS, base), H_R9, 8);
-    emit_store(e, CPU_SEG_CHECK(SEG_CS, base), H_R9, 8);
-    emit_not64(e, H_R9);
-    emit_lea64(e, H_R9, HMEM(H_R9, 1));
-    emit_store(e, CPU_SEG_CHECK(SEG_CS, minus_base), H_R9, 8);
     emit_store(e, HOT(jump_table), H_R10, 8);
     emit_load(e, H_RSP, HOT(ret_top), 8);                             /* mov  rsp, ret_top       */
     if (has_flags) {
@@ -214,18 +196,16 @@ static bool far_int(struct far *f)
     emit_load(e, H_R9, CPU_FIELD(eflags), 4);
     xlat_and_neutral(e, H_R9, ~(EFLAGS_IF | EFLAGS_TF | EFLAGS_AC | EFLAGS_RF)); /* uses R10 */
     emit_store(e, CPU_FIELD(eflags), H_R9, 4);
-    count_in_place(f, offsetof(struct cpu, stats.soft_interrupts));
+    xlat_count(e, offsetof(struct cpu, stats.soft_interrupts));
     get_target(f);
     go(f, -6, false);
     return true;
 }
 
-/* Compare a byte of cpu with 0; flags are spent. */
+/* Flags are spent. */
 static void slow_unless_zero(struct far *f, size_t field)
 {
-    struct hinsn cmp = {.op = {0x80}, .n_op = 1, .has_modrm = true, .is_mem = true, .reg = 7, .mem = HMEM(R_CPU, field), .imm_len = 1};
-
-    emit_insn(f->e, &cmp);                                            /* cmp  byte [field], 0    */
+    xlat_cmp_zero(f->e, field);
     slow_if(f, 5);                                                    /* jne  slow               */
 }
 
@@ -254,10 +234,7 @@ static bool far_iret(struct far *f)
     no_if = emit_short(e, 4);                                         /* jz   no_if              */
     slow_unless_zero(f, offsetof(struct cpu, intr));
     emit_patch8(e, no_if);
-    xlat_alu_ri32(e, ALU_AND, H_R8, ~EFLAGS_IF);
-    emit_mov_rr32(e, H_R9, H_R11);
-    xlat_alu_ri32(e, ALU_AND, H_R9, EFLAGS_IF);
-    xlat_alu_rr32(e, 0x09, H_R8, H_R9);                               /* or   r8d, r9d           */
+    xlat_take_if(e);
     emit_store(e, HOT(scratch), H_R8, 4);
     xlat_alu_ri32(e, ALU_AND, H_R11, EFLAGS_NATIVE);
     emit_store(e, HOT(flags_before), H_R11, 8);

@@ -7,26 +7,20 @@
 
 static bool may_load(const struct xlat *x, unsigned seg)
 {
-    if ((x->mode & MODE_PE) && !(x->mode & MODE_VM))
-        return false;
-    if (seg == SEG_CS || seg >= SEG_COUNT || !is_64k(x, seg))
+    if (mode_is_protected(x->mode) || seg == SEG_CS || seg >= SEG_COUNT || !is_64k(x, seg))
         return false;
     /* SS: nothing may come between this and the next instruction.  Nothing does inside a block: polls stand at starts. */
     return seg != SEG_SS || x->i + 1 < x->n;
 }
 
-/* Segment register = R11, a zero-extended selector. */
-static void load_real(struct xlat *x, unsigned seg)
+void xlat_set_real_segment(struct emit *e, unsigned seg)
 {
-    struct emit *e = x->e;
-
     emit_store(e, CPU_SEG(seg, sel), H_R11, 2);                       /* mov  sel, r11w         */
-    emit_lea32(e, H_R8, HMEM_X(H_NONE, H_R11, 3, 0));                 /* lea  r8d, [r11*8]      */
-    emit_lea32(e, H_R8, HMEM_X(H_R8, H_R8, 0, 0));                    /* lea  r8d, [r8+r8]      */
-    emit_mov_rr64(e, H_R9, H_R8);
-    emit_store(e, CPU_SEG(seg, base), H_R8, 8);                       /* mov  base, r8          */
+    emit_lea32(e, H_R9, HMEM_X(H_NONE, H_R11, 3, 0));                 /* lea  r9d, [r11*8]      */
+    emit_lea32(e, H_R9, HMEM_X(H_R9, H_R9, 0, 0));                    /* lea  r9d, [r9+r9]      */
+    emit_store(e, CPU_SEG(seg, base), H_R9, 8);                       /* mov  base, r9          */
+    emit_store(e, CPU_SEG_CHECK(seg, base), H_R9, 8);                 /* mov  base, r9          */
     emit_not64(e, H_R9);                                              /* not  r9                */
-    emit_store(e, CPU_SEG_CHECK(seg, base), H_R8, 8);                 /* mov  base, r8          */
     emit_lea64(e, H_R9, HMEM(H_R9, 1));                               /* lea  r9, [r9+1]        */
     emit_store(e, CPU_SEG_CHECK(seg, minus_base), H_R9, 8);           /* mov  -base, r9         */
 }
@@ -44,7 +38,7 @@ static bool mov_to_sreg(struct xlat *x, const struct insn *in)
     } else {
         emit_movzx16(x->e, H_R11, host_reg(in->rm));                  /* movzx r11d, r16        */
     }
-    load_real(x, in->reg);
+    xlat_set_real_segment(x->e, in->reg);
     return true;
 }
 
@@ -57,7 +51,7 @@ static bool pop_sreg(struct xlat *x, const struct insn *in)
         return false;
     emit_load(x->e, H_R11, slot, 2);                                  /* movzx r11d, word [sp]  */
     xlat_stack_move(x, 2);
-    load_real(x, seg);
+    xlat_set_real_segment(x->e, seg);
     return true;
 }
 
@@ -75,7 +69,7 @@ static bool load_pointer(struct xlat *x, const struct insn *in)
         emit_mov_rr16(x->e, host_reg(in->reg), H_R8);                 /* mov  r16, r8w          */
     else
         emit_mov_rr32(x->e, host_reg(in->reg), H_R8);
-    load_real(x, seg);
+    xlat_set_real_segment(x->e, seg);
     return true;
 }
 

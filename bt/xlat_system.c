@@ -13,14 +13,13 @@ void xlat_and_neutral(struct emit *e, int dst, uint32_t imm)
     emit_pdep32(e, dst, dst, H_R10);           /* pdep dst, dst, r10d   */
 }
 
-static void count_executed(struct xlat *x, const struct insn *in)
+void xlat_count(struct emit *e, size_t counter)
 {
-    struct hmem counter = HMEM(R_CPU, offsetof(struct cpu, stats.sens_executed) + 8 * in->desc->sens);
+    struct hmem m = HMEM(R_CPU, counter);
 
-    emit_load(x->e, H_R8, counter, 8);
-    emit_lea64(x->e, H_R8, HMEM(H_R8, 1));
-    emit_store(x->e, counter, H_R8, 8);
-    x->bt->cpu->stats.sens_sites[in->desc->sens]++;
+    emit_load(e, H_R9, m, 8);
+    emit_lea64(e, H_R9, HMEM(H_R9, 1));
+    emit_store(e, m, H_R9, 8);
 }
 
 static bool mov_from_sreg(struct xlat *x, const struct insn *in)
@@ -91,6 +90,21 @@ void xlat_alu_rr32(struct emit *e, uint8_t opcode, int dst, int src)
     emit_insn(e, &h);
 }
 
+void xlat_cmp_zero(struct emit *e, size_t field)
+{
+    struct hinsn h = {.op = {0x80}, .n_op = 1, .has_modrm = true, .is_mem = true, .reg = 7, .mem = HMEM(R_CPU, field), .imm_len = 1};
+
+    emit_insn(e, &h);
+}
+
+void xlat_take_if(struct emit *e)
+{
+    xlat_alu_ri32(e, ALU_AND, H_R8, ~EFLAGS_IF);
+    emit_mov_rr32(e, H_R9, H_R11);
+    xlat_alu_ri32(e, ALU_AND, H_R9, EFLAGS_IF);
+    xlat_alu_rr32(e, 0x09, H_R8, H_R9);                               /* or   r8d, r9d          */
+}
+
 /* POPF in place when no system flag but IF changes and no interrupt waits for IF.  Its flags are dead once the stack was read
  * without a fault: after that the slow path cannot fault either. */
 static bool popf(struct xlat *x, const struct insn *in)
@@ -105,21 +119,16 @@ static bool popf(struct xlat *x, const struct insn *in)
     emit_load(e, H_R11, slot, 4);                                     /* mov  r11d, [esp]       */
     emit_load(e, H_R8, CPU_FIELD(eflags), 4);                         /* mov  r8d, eflags       */
     emit_mov_rr32(e, H_R9, H_R8);
-    xlat_alu_rr32(e, 0x31, H_R9, H_R11);                                   /* xor  r9d, r11d         */
-    xlat_alu_ri32(e, ALU_TEST, H_R9, ~may_change);                         /* test r9d, ~(..)        */
+    xlat_alu_rr32(e, 0x31, H_R9, H_R11);                              /* xor  r9d, r11d         */
+    xlat_alu_ri32(e, ALU_TEST, H_R9, ~may_change);                    /* test r9d, ~(..)        */
     slow1 = emit_near(e, 5);                                          /* jnz  slow              */
     if (x->mode & MODE_IOPL_OK) {
-        xlat_alu_ri32(e, ALU_TEST, H_R11, EFLAGS_IF);                      /* test r11d, IF          */
+        xlat_alu_ri32(e, ALU_TEST, H_R11, EFLAGS_IF);                 /* test r11d, IF          */
         no_if = emit_short(e, 4);                                     /* jz   no_if             */
-        struct hinsn cmp = {.op = {0x80}, .n_op = 1, .has_modrm = true, .is_mem = true, .reg = 7, .mem = CPU_FIELD(intr),
-                            .imm = 0, .imm_len = 1};
-        emit_insn(e, &cmp);                                           /* cmp  byte [intr], 0    */
+        xlat_cmp_zero(e, offsetof(struct cpu, intr));                 /* cmp  byte [intr], 0    */
         slow2 = emit_near(e, 5);                                      /* jne  slow              */
         emit_patch8(e, no_if);
-        xlat_alu_ri32(e, ALU_AND, H_R8, ~EFLAGS_IF);
-        emit_mov_rr32(e, H_R9, H_R11);
-        xlat_alu_ri32(e, ALU_AND, H_R9, EFLAGS_IF);
-        xlat_alu_rr32(e, 0x09, H_R8, H_R9);                                /* or   r8d, r9d          */
+        xlat_take_if(e);
         emit_store(e, CPU_FIELD(eflags), H_R8, 4);
     }
     xlat_alu_ri32(e, ALU_AND, H_R11, EFLAGS_NATIVE);
@@ -193,7 +202,9 @@ bool xlat_system(struct xlat *x, const struct insn *in)
         is_done = sti(x, in);
     else
         is_done = xlat_real(x, in);
-    if (is_done)
-        count_executed(x, in);
+    if (is_done) {
+        xlat_count(x->e, offsetof(struct cpu, stats.sens_executed) + 8 * in->desc->sens);
+        x->bt->cpu->stats.sens_sites[in->desc->sens]++;
+    }
     return is_done;
 }

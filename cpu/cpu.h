@@ -127,6 +127,11 @@ enum cpu_mode_bits {
     MODE_SEG_SHIFT = 12,   /* 2 bits for each enum sreg: enum seg_class */
     MODE_64K_SHIFT = 24    /* 1 bit for each: SEGC_LIMITED, and the limit is FFFFh */
 };
+/* Protected mode proper: neither real nor virtual-8086 mode, whose segments need no descriptors. */
+static inline bool mode_is_protected(uint32_t mode)
+{
+    return (mode & (MODE_PE | MODE_VM)) == MODE_PE;
+}
 enum seg_class {
     SEGC_FLAT,    /* base 0, limit FFFFFFFFh, readable and writable */
     SEGC_BIG,     /* any base, limit FFFFFFFFh, readable and writable */

@@ -11,7 +11,7 @@
 
 bool avx_may_start(struct cpu *cpu)
 {
-    if ((cpu->mode & (MODE_PE | MODE_VM)) != MODE_PE || !(cpu->paging.cr4 & CR4_OSXSAVE) ||
+    if (!mode_is_protected(cpu->mode) || !(cpu->paging.cr4 & CR4_OSXSAVE) ||
         (cpu->xcr0 & XCR0_AVX_STATE) != XCR0_AVX_STATE)
         return cpu_raise(cpu, VEC_UD);
     return !(cpu->paging.cr0 & CR0_TS) || cpu_raise(cpu, VEC_NM);

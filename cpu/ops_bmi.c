@@ -29,7 +29,7 @@ typedef uint64_t bmi_fn(unsigned size, uint64_t a, uint64_t b, uint16_t *packed)
 
 static bool may_start(struct cpu *cpu)
 {
-    return (cpu->mode & (MODE_PE | MODE_VM)) == MODE_PE || cpu_raise(cpu, VEC_UD);
+    return mode_is_protected(cpu->mode) || cpu_raise(cpu, VEC_UD);
 }
 
 static bool three_operands(struct cpu *cpu, const struct insn *in, bmi_fn *fn)

@@ -98,7 +98,7 @@ static void make_insn(struct gen *g, struct place *p)
         pick -= w[cat++];
     if (cat == CAT_SYSTEM && p->cpu->cpl && !p->c->has_random_tables && (p->c->is_native || rng_percent(r, 75)))
         cat = CAT_ALU; /* most would only fault */
-    if (cat == CAT_AVX && (p->cpu->mode & (MODE_PE | MODE_VM)) != MODE_PE && rng_percent(r, 95))
+    if (cat == CAT_AVX && !mode_is_protected(p->cpu->mode) && rng_percent(r, 95))
         cat = CAT_SSE; /* #UD */
     f = &g->forms[g->by_cat[cat][rng_below(r, g->n_cat[cat])]];
     if (f->desc->exec == op_hlt && rng_percent(r, 90))
