@@ -17,7 +17,8 @@
 #define DEFAULT_CACHE_BYTES MIB(64)
 #define HWCAP2_FSGSBASE 2
 #define RETURN_STACK_GUARD 4096
-#define HEAT_BITS 16
+#define HEAT_BITS 18
+#define HEAT_PERIOD (1u << (HEAT_BITS - 1)) /* cold runs until they are forgotten, lest all code be hot at once */
 #define COLD_RUNS 3        /* code is interpreted so many times before it is translated */
 #define COLD_INSNS_MAX 64  /* in one go */
 #define FRAME_KILLS_MAX 16
@@ -118,19 +119,17 @@ static bool may_go_on(struct bt *bt)
            !cpu->is_halted && !cpu->is_shutdown && ctx_is_current(bt);
 }
 
-/* Has the code run less often than a translation would pay for? */
+/* Has the code run less often than a translation would pay for?  Places that share a count are translated sooner, no more. */
 static bool is_cold(struct bt *bt, uint64_t code, uint32_t guest_rip)
 {
     uint64_t h = (code ^ (uint64_t)guest_rip << 20) * 0x9e3779b97f4a7c15ull;
-    uint32_t *slot = &bt->heat[h >> (64 - HEAT_BITS)], tag = (uint32_t)h & 0xffffff00u;
+    uint8_t *count = &bt->heat[h >> (64 - HEAT_BITS)];
 
-    if (!bt_has(bt, BT_TIERS))
+    if (!bt_has(bt, BT_TIERS) || *count >= COLD_RUNS)
         return false;
-    if ((*slot & 0xffffff00u) != tag)
-        *slot = tag;
-    if ((*slot & 0xff) >= COLD_RUNS)
-        return false;
-    ++*slot;
+    ++*count;
+    if (bt->stats.cold_runs % HEAT_PERIOD == HEAT_PERIOD - 1)
+        memset(bt->heat, 0, 1u << HEAT_BITS);
     return true;
 }
 

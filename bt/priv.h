@@ -209,7 +209,7 @@ struct bt {
 
     struct site sites[1 << SITE_HASH_BITS];
     uint8_t *frame_has_site;     /* per frame */
-    uint32_t *heat;              /* tag << 8 | times interpreted, by a hash of place and EIP */
+    uint8_t *heat;               /* times interpreted lately, by a hash of place and EIP */
     const struct block *fault_block; /* of the last EXIT_FAULT, and its instruction */
     uint64_t fault_code, fault_frame;
     enum window_fault fault_kind;
