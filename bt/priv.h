@@ -158,7 +158,7 @@ struct bt_stats {
     uint64_t sig_fill, sig_guest_fault, sig_device, sig_code_write, sig_poll, sig_fpe, sig_stack, sig_other;
     uint64_t dead_blocks, cache_flushes, retranslated_sites, frames_given_up, ctxs, interp_shadow, enters, two_page;
     uint64_t lockstep_blocks, lockstep_insns;
-    uint64_t cold_runs, cold_insns, sites_released, fast, fast_lookups;
+    uint64_t cold_runs, cold_insns, sites_released, fast, fast_lookups, guards, links, links_cut;
 };
 
 #define SITE_HASH_BITS 16
@@ -200,6 +200,8 @@ struct bt {
     uint8_t *frame_kills;        /* per frame: how often its code was given up lately because it was written to */
     uint64_t kills_since_ns;
     uint64_t n_frames;
+
+    struct links *links;
 
     struct ctx *ctx_hash[256];
     unsigned n_ctx;
@@ -264,6 +266,18 @@ bool site_note_fault(struct bt *bt, uint64_t code, unsigned faults); /* true: en
 uint32_t site_index(const struct bt *bt, uint64_t code); /* SITE_NONE: not a call-out */
 /* The call-out was executed; was_needed: it met a device or a page with code.  True: it shall be a plain access again. */
 bool site_note_execution(struct bt *bt, uint32_t index, bool was_needed);
+
+/* links.c */
+struct links *links_create(void); /* NULL: no memory */
+void links_destroy(struct links *ls);
+/* A jump from block `from` shall lead to `to` in another page.  True: it may without a guard, until it is cut.  jump_end: cache offset
+ * behind its rel32; stub: where it goes when it is cut. */
+bool links_add(struct bt *bt, const struct window *w, const struct block *from, const struct block *to, uint32_t jump_end, uint32_t stub);
+/* w just began to fetch a page: the pages it is linked to must be what the links say in this window, too. */
+void links_check(struct bt *bt, struct window *w, uint32_t page);
+/* w ceases to fetch the page from where it did. */
+void links_cut_page(struct bt *bt, const struct window *w, uint32_t page);
+void links_forget(struct links *ls); /* the code cache is emptied */
 
 /* translate.c: NULL if the first instruction cannot be fetched or decoded (let the interpreter fault). */
 struct block *translate_block(struct bt *bt, struct ctx *ctx, uint32_t guest_rip, uint64_t code, int64_t second_frame);

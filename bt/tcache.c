@@ -222,6 +222,7 @@ void tcache_flush(struct bt *bt)
     bt->n_recover = 0;
     bt->e.p = bt->codemem.write + bt->code_start;
     bt->e.is_full = false;
+    links_forget(bt->links);
     ctx_drop_all(bt);
     bt_reset_return_stack(bt);
     bt->stats.cache_flushes++;
@@ -302,6 +303,8 @@ void ctx_code_gone(void *opaque, struct window *w, uint32_t page)
     struct bt *bt = opaque;
 
     bt_reset_return_stack(bt);
+    if (page != WINDOW_PAGES)
+        links_cut_page(bt, w, page);
     for (unsigned i = 0; i < ARRAY_SIZE(bt->ctx_hash); i++) {
         for (struct ctx **link = &bt->ctx_hash[i], *c; (c = *link) != NULL;) {
             if (c->w != w) {
