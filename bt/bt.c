@@ -29,6 +29,7 @@ const char *const bt_technique_names[BT_TECHNIQUES] = {
     [BT_TIERS] = "tiers",
     [BT_FAST] = "fast",
     [BT_DECAY] = "decay",
+    [BT_FOLD] = "fold",
     [BT_LINKS] = "links",
     [BT_FAR] = "far",
 };
@@ -436,6 +437,7 @@ static bool leave(struct bt *bt, struct fault *f, enum exit_reason reason)
             return false;
         r = tcache_recover(bt, b, pc);
         save_state(bt, f, r->guest_rip, r->fix);
+        bt->cpu->gpr[REG_SP] = (uint32_t)(bt->cpu->gpr[REG_SP] + (uint64_t)(int64_t)(4 * r->sp_words));
         uncount(bt, r);
         bt->fault_block = b;
         bt->fault_code = b->code + (r->guest_rip - b->guest_rip);

@@ -112,6 +112,7 @@ struct recover {
     uint32_t guest_rip;
     uint16_t rest; /* translated instructions counted already, but not executed when this one does not complete */
     uint8_t fix;
+    int8_t sp_words; /* guest ESP is R12 + 4 * this: pushes and pops that R12 does not show yet */
 };
 
 enum gate { GATE_NONE, GATE_X87, GATE_SSE, GATE_AVX }; /* each includes those before it */
@@ -253,7 +254,7 @@ const struct recover *tcache_recover(const struct bt *bt, const struct block *b,
 void tcache_kill(struct bt *bt, struct block *b);
 void tcache_flush(struct bt *bt);
 void tcache_invalidate(struct bt *bt, uint64_t off, uint64_t len); /* guest memory bytes changed */
-void tcache_add_recover(struct bt *bt, struct block *b, uint32_t guest_rip, unsigned rest, unsigned fix);
+void tcache_add_recover(struct bt *bt, struct block *b, struct recover r); /* from here on; r.host_off is filled in */
 struct ctx *ctx_current(struct bt *bt);
 struct ctx *ctx_find(struct bt *bt, const struct window *w, uint32_t mode, uint32_t cs_base, uint32_t cs_limit); /* NULL: none yet */
 void ctx_enter(struct bt *bt, struct ctx *c); /* make it the current one */

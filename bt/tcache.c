@@ -51,14 +51,14 @@ static void grow(void **p, uint32_t n, uint32_t *cap, size_t size)
         BUG("out of memory for block tables");
 }
 
-void tcache_add_recover(struct bt *bt, struct block *b, uint32_t guest_rip, unsigned rest, unsigned fix)
+void tcache_add_recover(struct bt *bt, struct block *b, struct recover r)
 {
     void *p = bt->recover;
 
     grow(&p, bt->n_recover, &bt->cap_recover, sizeof(*bt->recover));
     bt->recover = p;
-    bt->recover[bt->n_recover++] = (struct recover){.host_off = cache_off(bt, emit_here(&bt->e)), .guest_rip = guest_rip,
-                                                    .rest = (uint16_t)rest, .fix = (uint8_t)fix};
+    r.host_off = cache_off(bt, emit_here(&bt->e));
+    bt->recover[bt->n_recover++] = r;
     b->n_recover++;
 }
 
