@@ -217,7 +217,7 @@ bool gen_step(struct fuzz_machine *m, struct fuzz_case *c)
         c->is_wild = true;
     machine_step(m, c);
     if (!c->broken) {
-        c->broken = invariant_broken(cpu, &before, !c->is_wild);
+        c->broken = invariant_broken(m, &before, !c->is_wild);
         c->broken_at = before.rip;
     }
     return true;

@@ -162,6 +162,7 @@ static bool run_reference(struct runner *r, struct fuzz_case *c)
     struct cpu *cpu = r->reference->cpu;
     bool is_usable = true;
 
+    c->broken = NULL;
     machine_load(r->reference, c);
     atomic_store(&r->watch.reference, cpu);
     for (unsigned n = 0; is_usable && n < REFERENCE_INSNS && !cpu->is_halted && !cpu->is_shutdown && !cpu->exit_request; n++)
@@ -226,6 +227,10 @@ static enum outcome compare(struct runner *r, struct fuzz_case *c, bool is_grown
 
     if (!is_grown && !run_reference(r, c))
         return NO_USE;
+    if (c->broken) {
+        snprintf(r->found->what, sizeof(r->found->what), "interpreter, after the instruction at %#x: %s", c->broken_at, c->broken);
+        return DIFFERENT;
+    }
     o = run_translated(r, c, "cold", &is_grown);
     if (o == EQUAL)
         o = run_translated(r, c, "warm", &is_grown);
@@ -308,9 +313,7 @@ static void run_cases(const struct options *opt, struct findings *found, double 
         }
         if (!make_case(&r, n))
             continue;
-        if (found->c.broken)
-            snprintf(found->what, sizeof(found->what), "interpreter, after the instruction at %#x: %s", found->c.broken_at, found->c.broken);
-        if (found->c.broken || is_case_different(&r, &found->c, true)) {
+        if (is_case_different(&r, &found->c, true)) {
             found->is_different = true;
             return;
         }

@@ -14,7 +14,9 @@
 #define FUZZ_HOST_LOW 0xe0000000u /* guest addresses from here on may be host addresses in use, natively */
 #define PTE_A        0x20u
 #define X87_MAX_BYTES 108 /* of FSAVE */
-#define FLAG_UNTOUCHED 0x80u /* our bit of a frame's code flag: tell us of the first write */
+/* Our bits of a frame's code flag. */
+#define FLAG_UNTOUCHED 0x80u /* tell us of the first write */
+#define FLAG_TABLE     0x40u /* and of all others */
 
 static uint8_t no_interrupt(void *opaque) { return 0; }
 
@@ -27,6 +29,11 @@ static void note_write(void *opaque, uint64_t off, uint64_t len)
 {
     struct fuzz_machine *m = opaque;
 
+    if (m->n_writes < FUZZ_MAX_WRITES) {
+        m->writes[m->n_writes].gpa = (uint32_t)off;
+        m->writes[m->n_writes].len = (uint32_t)len;
+    }
+    m->n_writes++;
     for (uint64_t page = off >> GUEST_PAGE_SHIFT; page <= (off + len - 1) >> GUEST_PAGE_SHIFT; page++) {
         m->differs[page] = 1;
         guestmem_code_flags(m->mem)[page] &= (uint8_t)~FLAG_UNTOUCHED;
@@ -122,8 +129,12 @@ void machine_load(struct fuzz_machine *m, const struct fuzz_case *c)
         if (m->differs[page] | c->is_touched[page])
             load_page(m, page << GUEST_PAGE_SHIFT, c->image + (page << GUEST_PAGE_SHIFT));
         m->differs[page] = c->is_touched[page];
-        if (!m->bt)
-            guestmem_code_flags(m->mem)[page] |= FLAG_UNTOUCHED;
+        if (!m->bt) {
+            bool is_table = c->has_random_tables || page == GDT_GPA >> GUEST_PAGE_SHIFT;
+            uint8_t *flags = &guestmem_code_flags(m->mem)[page];
+
+            *flags = (uint8_t)((*flags & ~FLAG_TABLE) | FLAG_UNTOUCHED | (is_table ? FLAG_TABLE : 0));
+        }
     }
     m->n_events = 0;
     cpu_reset(cpu, true);
@@ -253,6 +264,7 @@ void machine_step(struct fuzz_machine *m, struct fuzz_case *c)
     uint64_t before[32];
     struct step_kind kind = {0};
 
+    m->n_writes = 0;
     if (!c->is_native || cpu->cpl != 3) {
         cpu_step(cpu);
         return;
