@@ -22,7 +22,7 @@ struct far {
 static bool may_be_far(const struct xlat *x, const struct insn *in)
 {
     return !mode_is_protected(x->mode) && in->opsize == 2 && !(x->mode & (MODE_CS32 | MODE_SS32)) && is_64k(x, SEG_CS) && is_64k(x, SEG_SS) &&
-           x->bt->has_bmi2 && !x->bt->lockstep && bt_has(x->bt, BT_FAR);
+           x->bt->has_bmi2 && bt_has(x->bt, BT_FAR);
 }
 
 static void slow_if(struct far *f, unsigned cc)

@@ -12,8 +12,7 @@
  *
  * A case depends on seed and number alone.  Machines live for EPOCH cases, so that blocks of earlier cases are still in
  * the code cache; a difference that needs those is reported with the numbers of the cases to run before it.
- * --lockstep also compares after each block; add --without cvtpi2ps,cvtps2pi,cvttps2pi,cvtpd2pi,cvttpd2pi, whose #XM
- * comes after the host has reset the x87 tags.
+ * --lockstep also compares after each block.
  * The cases run in a child: a crash or a hang is a finding like any other.  A watchdog thread counts CPU time. */
 #include "tests/fuzz/native.h"
 
@@ -134,7 +133,7 @@ static void runner_renew(struct runner *r, uint64_t number)
 {
     struct bt_options options = {
         .cache_bytes = MIB(8), .is_lockstep = r->opt->is_lockstep, .is_checked = !r->opt->is_unchecked,
-        .without = number / EPOCH % 4 ? 1u << BT_TIERS : 0};
+        .want_tiers = number / EPOCH % 4 == 0};
 
     machine_destroy(r->reference);
     machine_destroy(r->translated);
