@@ -55,11 +55,11 @@ const char *reason_not_native(const struct cpu *cpu, const struct row *row)
         return "it would show or change the host's system";
     if (d->exec == op_rdrand || d->exec == op_rdseed)
         return "random";
-    if (d->feature == FEAT_XSAVE || (d->attr & ATTR_AVX) || (row->is_vex && d->feature != FEAT_BMI1 && d->feature != FEAT_BMI2))
-        return "XCR0 is the host's; unit.hostcpu compares AVX";
+    if (d->feature == FEAT_XSAVE)
+        return "XCR0 is the host's";
     if (row->map == MAP_0F && row->opcode == 0xf7)
         return "MASKMOVQ, MASKMOVDQU: a quirk of the host";
-    if (row->map == MAP_0F && row->opcode == 0xae && row->has_mem && !strncmp(d->name, "ldmxcsr", 7))
+    if (row->map == MAP_0F && row->opcode == 0xae && strstr(d->name, "ldmxcsr"))
         return "LDMXCSR: a quirk of the host";
     return NULL;
 }

@@ -2,6 +2,7 @@
 #include "tests/coverage/start.h"
 
 #include <string.h>
+#include "cpu/avx.h"
 #include "tests/coverage/reasons.h"
 #include "tests/fuzz/native.h"
 
@@ -81,7 +82,7 @@ void start_native(struct fuzz_case *c)
     c->is_native = true;
     c->cpl = 3;
     c->cr0 = CR0_PE | CR0_PG | CR0_ET | CR0_NE | CR0_WP | CR0_MP | CR0_AM;
-    c->cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT;
+    c->cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT | (c->xcr0 & XCR0_AVX ? CR4_OSXSAVE : 0);
     c->cr3 = TABLES_GPA;
     c->eflags = EFLAGS_1 | EFLAGS_IF;
     for (unsigned s = 0; s < SEG_COUNT; s++) {

@@ -176,6 +176,7 @@ struct gen;
 /* without: names of instructions not to be used, separated by commas, or NULL; outlives gen.  is_privileged: all cases that can
  * have random descriptor tables have them. */
 struct gen *gen_create(const struct cpu *features, const char *without, bool is_privileged);
+void gen_set_features(struct gen *g, const struct cpu *features); /* another one of the same model */
 void gen_destroy(struct gen *g);
 /* Make case `number` of `seed`, running it on m (interpreted) while it grows.  mode_filter: a mode, or -1.
  * False: it went nowhere; take the next. */

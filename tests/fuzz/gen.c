@@ -44,6 +44,11 @@ struct gen *gen_create(const struct cpu *features, const char *without, bool is_
     return g;
 }
 
+void gen_set_features(struct gen *g, const struct cpu *features)
+{
+    g->features = features;
+}
+
 void gen_destroy(struct gen *g)
 {
     free(g->forms);

@@ -151,6 +151,7 @@ static void runner_renew(struct runner *r, uint64_t number)
     }
     if (!r->gen)
         r->gen = gen_create(r->reference->cpu, r->opt->without, r->opt->is_privileged);
+    gen_set_features(r->gen, r->reference->cpu);
 }
 
 enum outcome { NO_USE, EQUAL, DIFFERENT };
