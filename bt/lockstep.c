@@ -12,6 +12,7 @@
 #include <string.h>
 #include "cpu/hostfp.h"
 #include "cpu/ops.h"
+#include "cpu/tlb.h"
 #include "host/log.h"
 
 #define FSW_TOP_SHIFT 11
@@ -44,6 +45,7 @@ struct lockstep {
     unsigned n_entries, cap_entries;
     uint8_t *data;
     unsigned data_len, cap_data;
+    unsigned spoiled; /* bytes below SP that an instruction has pushed in place before it faulted */
 };
 
 static unsigned keep(struct lockstep *ls, const uint8_t *bytes, unsigned len)
@@ -252,6 +254,22 @@ _Noreturn static void report(struct lockstep *ls, const struct block *b, unsigne
     exit(70);
 }
 
+/* Is it one of the spoiled bytes below SP? */
+static bool is_spoiled(const struct lockstep *ls, const uint8_t *host)
+{
+    struct cpu *cpu = ls->bt->cpu;
+    struct tlb_target t;
+    uint32_t error;
+
+    for (unsigned i = 1; i <= ls->spoiled; i++) {
+        gla_t gla = (uint32_t)(cpu->seg[SEG_SS].base + (uint16_t)(cpu->gpr[REG_SP] - i));
+
+        if (tlb_probe(cpu, gla, cpu->cpl == 3 ? ACCESS_USER : 0, &t, &error) && t.host == host)
+            return true;
+    }
+    return false;
+}
+
 /* Bytes of entry i not overwritten by a later write among the first n steps must be in memory now. */
 static bool memory_differs(const struct lockstep *ls, unsigned n, uint8_t **at)
 {
@@ -269,7 +287,7 @@ static bool memory_differs(const struct lockstep *ls, unsigned n, uint8_t **at)
                 continue;
             for (unsigned j = i + 1; j < ls->n_entries && ls->entries[j].step < n && !is_covered; j++)
                 is_covered = e->host + k >= ls->entries[j].host && e->host + k < ls->entries[j].host + ls->entries[j].len;
-            if (!is_covered) {
+            if (!is_covered && !is_spoiled(ls, e->host + k)) {
                 *at = e->host + k;
                 return true;
             }
@@ -317,7 +335,7 @@ static void restore_top(uint8_t *fpu, const uint8_t *before)
 
 /* Differences that translated code is allowed before an instruction that the interpreter executes again.  True: they explain
  * everything; else got and fpu, copies of the state, are corrected by them. */
-static bool is_excused(const struct lockstep *ls, const struct block *b, unsigned n, struct regs *got, uint8_t *fpu)
+static bool is_excused(struct lockstep *ls, const struct block *b, unsigned n, struct regs *got, uint8_t *fpu)
 {
     const struct regs *want = &ls->states[n < ls->n_states ? n : ls->n_states - 1];
     uint8_t bytes[16];
@@ -337,6 +355,9 @@ static bool is_excused(const struct lockstep *ls, const struct block *b, unsigne
     /* The slow path of POPF, and of IRET in real mode, is called out after its own tests spoiled flags that the instruction replaces. */
     if ((insn_is(&in, op_popf) || (insn_is(&in, op_iret) && !mode_is_protected(b->mode))) && n < ls->n_states)
         got->eflags = (got->eflags & ~EFLAGS_NATIVE) | (want->eflags & EFLAGS_NATIVE);
+    /* INT and far CALL in place may have pushed a part of their frame when they fault; the interpreter pushes the same again. */
+    if (!mode_is_protected(b->mode) && (insn_is(&in, op_int) || insn_is(&in, op_call_far_ptr) || insn_is(&in, op_call_far_ind)))
+        ls->spoiled = 6;
     return false;
 }
 
@@ -351,6 +372,7 @@ void lockstep_after(struct lockstep *ls, const struct block *b, unsigned n)
         return;
     take_regs(&got, cpu);
     ls->bt->stats.lockstep_insns += n;
+    ls->spoiled = 0;
     if (!difference(ls, b, n, &got, cpu->fpu, &at))
         return;
     memcpy(fpu, cpu->fpu, sizeof(fpu));
