@@ -186,6 +186,7 @@ static enum outcome run_translated(struct runner *r, struct fuzz_case *c, const 
         return EQUAL;
     if (*is_grown) {
         *is_grown = false;
+        memset(r->translated->differs, 1, sizeof(r->translated->differs)); /* it may have gone another way than the case being made */
         if (!run_reference(r, c))
             return NO_USE;
         if (is_ended && !machine_differ(r->reference, r->translated, c, true, what, sizeof(what)))
