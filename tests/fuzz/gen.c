@@ -197,6 +197,8 @@ static bool stack_wraps_around(const struct cpu *cpu)
 /* What different processors may do differently; translated code runs on the host's. */
 static bool is_host_specific(const struct cpu *cpu, const struct insn *in)
 {
+    if (insn_is(in, op_rdrand) || insn_is(in, op_rdseed)) /* none is generated, but code that modifies itself makes some */
+        return true;
     return wraps_around(cpu, in) || stack_wraps_around(cpu);
 }
 
