@@ -309,14 +309,16 @@ static const uint8_t *on_callout(struct bt *bt)
     if (bt->lockstep) {
         hot_of(cpu)->icount -= rest;
         lockstep_after(bt->lockstep, b, (unsigned)hot_of(cpu)->icount);
-        cpu_step(cpu);
-        return NULL;
     }
     if (bt->missing_in) {
         uint64_t frame;
 
         (void)window_fill(bt->windows, bt->missing_in, bt->missing, false, &frame);
         bt->missing_in = NULL;
+    }
+    if (bt->lockstep) {
+        cpu_step(cpu);
+        return NULL;
     }
     indirect = cpu->stats.indirect_accesses;
     cpu_step(cpu);
@@ -562,7 +564,7 @@ static void run_block(struct bt *bt)
             rearm_poll(cpu);
             break;
         case EXIT_DONE:
-            continue;
+            break;
         case EXIT_REASONS:
             break;
         case EXIT_LOOKUP:

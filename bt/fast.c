@@ -65,7 +65,7 @@ static void uncount_rest(struct bt *bt, const struct callout_site *site)
 {
     const uint8_t *pc = (const uint8_t *)site;
 
-    if (bt->opt.want_counts)
+    if (bt->opt.want_counts || bt->lockstep)
         hot_of(bt->cpu)->icount -= tcache_recover(bt, tcache_by_host(bt, pc), pc)->rest;
 }
 
@@ -342,6 +342,7 @@ const uint8_t *fast_callout(struct bt *bt, const struct callout_site *site)
     }
     if (to != FAST_DECLINED) {
         cpu->stats.insns_interp++;
+        hot_of(cpu)->icount += bt->lockstep != NULL; /* of the block; call-outs are not in its count */
         cpu->stats.sens_executed[bt->causes[site->cause].desc->sens]++;
         bt->stats.fast++;
     }
@@ -354,7 +355,7 @@ bool fast_fits(const struct bt *bt, const struct insn *in, uint32_t mode, uint8_
 {
     *kind = FAST_NONE;
     *arg = 0;
-    if (bt->lockstep || !bt_has(bt, BT_FAST) || !mode_is_protected(mode) ||
+    if (!bt_has(bt, BT_FAST) || !mode_is_protected(mode) ||
         !cpu_has_feature(bt->cpu, in->desc->feature))
         return false;
     if (insn_is(in, op_mov_to_sreg) && in->reg < SEG_COUNT && in->reg != SEG_CS && in->reg != SEG_SS) {
@@ -366,7 +367,7 @@ bool fast_fits(const struct bt *bt, const struct insn *in, uint32_t mode, uint8_
         *arg = in->opcode >> 3 & 7;
         if (*arg < SEG_COUNT && *arg != SEG_SS && *arg != SEG_CS)
             *kind = FAST_POP_SREG;
-    } else if (insn_is(in, op_rdtsc)) {
+    } else if (insn_is(in, op_rdtsc) && !bt->lockstep) { /* the interpreter would read another time */
         *kind = FAST_RDTSC;
     } else if (insn_is(in, op_sysenter)) {
         *kind = FAST_SYSENTER;
