@@ -28,6 +28,7 @@ const char *const bt_technique_names[BT_TECHNIQUES] = {
     [BT_FAST] = "fast",
     [BT_DECAY] = "decay",
     [BT_FAR] = "far",
+    [BT_SOFT] = "soft",
 };
 
 /* --- entering --- */
@@ -94,6 +95,7 @@ void ctx_enter(struct bt *bt, struct ctx *c)
     hot->window_base = (uint64_t)(uintptr_t)bt->ctx->w->base;
     hot->code_map = (uint64_t)(uintptr_t)bt->ctx->w->code;
     hot->jump_table = (uint64_t)(uintptr_t)bt->ctx->jump_table;
+    hot->soft_key = bt->ctx->w->soft_key;
     set_gs_base(bt, hot->window_base);
     bt_reset_return_stack(bt);
 }
@@ -355,6 +357,10 @@ static void on_fault_exit(struct bt *bt)
     if (bt->lockstep)
         lockstep_after(bt->lockstep, bt->fault_block,
                        (unsigned)(hot_of(bt->cpu)->icount & 0xffffffff));
+    if (bt->fault_kind == WINDOW_GUEST_FAULT && !bt->is_fp_fault && !bt->fault_block->is_dead && site_note_fill(bt, bt->fault_code)) {
+        bt->stats.soft_sites++;
+        tcache_kill(bt, (struct block *)bt->fault_block);
+    }
     if (bt->fault_kind != WINDOW_GUEST_FAULT && !(bt->fault_kind == WINDOW_CODE_WRITE && give_up_code(bt)) &&
         site_note_fault(bt, bt->fault_code, bt->fault_kind == WINDOW_CODE_WRITE ? 1 : 2)) {
         bt->stats.retranslated_sites++;
@@ -362,6 +368,50 @@ static void on_fault_exit(struct bt *bt)
             tcache_kill(bt, (struct block *)bt->fault_block);
     }
     cpu_step(bt->cpu);
+}
+
+/* Translated again, the instruction will be another kind of access. */
+static void on_site_exit(struct bt *bt)
+{
+    if (bt->lockstep)
+        lockstep_after(bt->lockstep, bt->fault_block, (unsigned)(hot_of(bt->cpu)->icount & 0xffffffff));
+    tcache_kill(bt, (struct block *)bt->fault_block);
+}
+
+/* Stopped in host code at pc, of the instruction that r is about. */
+static void stopped_at(struct bt *bt, const struct block *b, const struct recover *r)
+{
+    uncount(bt, r);
+    bt->fault_block = b;
+    bt->fault_code = b->code + (r->guest_rip - b->guest_rip);
+}
+
+const uint8_t *soft_miss(struct bt *bt)
+{
+    struct bt_hot *hot = hot_of(bt->cpu);
+    const struct soft_site *site = (const struct soft_site *)hot->resume;
+    const uint8_t *pc = (const uint8_t *)site - 1;
+    const struct block *b = tcache_by_host(bt, pc);
+    const struct recover *r = tcache_recover(bt, b, pc);
+    uint64_t code = b->code + (r->guest_rip - b->guest_rip);
+
+    bt->ctx = (struct ctx *)(uintptr_t)hot->ctx;
+    bt->cpu->rip = r->guest_rip;
+    if (site_is_spent(bt, site->index)) {
+        bt->stats.soft_released++;
+        site_release_soft(bt, site->index, code);
+        stopped_at(bt, b, r);
+        return (const uint8_t *)(uintptr_t)EXIT_SITE;
+    }
+    bt->stats.soft_misses++;
+    site_note_miss(bt, site->index);
+    bt->fault_kind = WINDOW_GUEST_FAULT; /* for the interpreter, in any case, if it reaches into the next page */
+    if ((hot->soft_gla & GUEST_PAGE_MASK) + site->size <= GUEST_PAGE_SIZE)
+        bt->fault_kind = window_soft_fill(bt->windows, bt->ctx->w, hot->soft_gla, site->is_write, &bt->fault_frame);
+    if (bt->fault_kind == WINDOW_RETRY)
+        return bt->codemem.exec + r->host_off;
+    stopped_at(bt, b, r);
+    return (const uint8_t *)(uintptr_t)EXIT_FAULT;
 }
 
 /* --- the fault handler: runs on the signal stack, interrupting translated code only --- */
@@ -419,12 +469,30 @@ static bool leave(struct bt *bt, struct fault *f, enum exit_reason reason)
             return false;
         r = tcache_recover(bt, b, pc);
         save_state(bt, f, r->guest_rip, r->fix);
-        uncount(bt, r);
-        bt->fault_block = b;
-        bt->fault_code = b->code + (r->guest_rip - b->guest_rip);
+        stopped_at(bt, b, r);
     }
     f->regs[FAULT_R10] = reason;
     f->regs[FAULT_RIP] = (long long)(uintptr_t)bt->stub_signal;
+    return true;
+}
+
+/* MOVS, CMPS, STOS, LODS or SCAS, at its prefixes. */
+static bool is_string_op(const uint8_t *pc)
+{
+    while (*pc == 0x66 || *pc == 0xf2 || *pc == 0xf3)
+        pc++;
+    return (*pc >= 0xa4 && *pc <= 0xa7) || (*pc >= 0xaa && *pc <= 0xaf);
+}
+
+/* The page was mapped.  Does this happen so often here that the instruction shall look pages up in software? */
+static bool notes_fill(struct bt *bt, const struct fault *f)
+{
+    const uint8_t *pc = (const uint8_t *)f->regs[FAULT_RIP];
+    const struct block *b = tcache_by_host(bt, pc);
+
+    if (!b || is_string_op(pc) || !site_note_fill(bt, b->code + (tcache_recover(bt, b, pc)->guest_rip - b->guest_rip)))
+        return false;
+    bt->stats.soft_sites++;
     return true;
 }
 
@@ -466,7 +534,7 @@ static bool on_fault(void *opaque, struct fault *f)
         switch (bt->fault_kind) {
         case WINDOW_RETRY:
             bt->stats.sig_fill++;
-            return true;
+            return !notes_fill(bt, f) || leave(bt, f, EXIT_SITE);
         case WINDOW_GUEST_FAULT:
             bt->stats.sig_guest_fault++;
             break;
@@ -531,6 +599,9 @@ static void run_block(struct bt *bt)
             continue;
         case EXIT_FAULT:
             on_fault_exit(bt);
+            continue;
+        case EXIT_SITE:
+            on_site_exit(bt);
             continue;
         case EXIT_POLL:
             bt->stats.polls++;
@@ -658,12 +729,12 @@ struct bt *bt_create(struct cpu *cpu, const struct bt_options *opt, const char *
     bt->cpu = cpu;
     bt->opt = *opt;
     bt->table_fd = -1;
+    bt->n_frames = guestmem_size(cpu->board.guestmem) >> 12;
     bt->has_fsgsbase = (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE) != 0;
     __builtin_cpu_init();
     bt->has_bmi2 = __builtin_cpu_supports("bmi2");
     bt->has_sahf = __get_cpuid(0x80000001, &eax, &ebx, &ecx, &edx) && (ecx & 1); /* LAHF, SAHF in 64-bit mode */
     bt->has_avx = __builtin_cpu_supports("avx");
-    bt->n_frames = guestmem_size(cpu->board.guestmem) >> 12;
     bt->hash = calloc(1u << BLOCK_HASH_BITS, sizeof(*bt->hash));
     bt->frame_kills = calloc(bt->n_frames + 1, 1);
     bt->frame_has_site = calloc(bt->n_frames + 1, 1);
@@ -680,6 +751,8 @@ struct bt *bt_create(struct cpu *cpu, const struct bt_options *opt, const char *
                           .end = bt->codemem.write + bt->codemem.size};
     hot_of(cpu)->mxcsr_default = 0x1f80;
     hot_of(cpu)->bt = bt;
+    if (bt_has(bt, BT_SOFT) && bt->has_bmi2)
+        bt->soft = soft_create(bt->n_frames);
     stubs_generate(bt);
     if (opt->is_checked)
         check_generate(bt);
@@ -689,7 +762,7 @@ struct bt *bt_create(struct cpu *cpu, const struct bt_options *opt, const char *
         *why = "out of memory";
         goto out_codemem;
     }
-    bt->windows = windows_create(cpu, ctx_code_gone, bt);
+    bt->windows = windows_create(cpu, bt->soft, ctx_code_gone, bt);
     if (!bt->windows) {
         *why = "cannot reserve address space for guest windows";
         goto out_codemem;
@@ -707,6 +780,7 @@ struct bt *bt_create(struct cpu *cpu, const struct bt_options *opt, const char *
     return bt;
 
 out_codemem:
+    soft_destroy(bt->soft);
     if (bt->table_fd >= 0)
         close(bt->table_fd);
     codemem_destroy(&bt->codemem);
@@ -728,6 +802,7 @@ void bt_destroy(struct bt *bt)
     tcache_flush(bt);
     lockstep_destroy(bt->lockstep);
     windows_destroy(bt->windows);
+    soft_destroy(bt->soft);
     if (bt->perf_map)
         fclose(bt->perf_map);
     munmap(bt->return_stack, RETURN_STACK_GUARD + RETURN_STACK_BYTES + 4096);
@@ -767,6 +842,9 @@ unsigned bt_counters(const struct bt *bt, struct bt_counter *out, unsigned max)
         {"sites translated in full again", s->sites_released},
         {"call-outs done in place", s->fast},
         {"lookups done in place", s->fast_lookups},
+        {"sites with software lookup", s->soft_sites},
+        {"of them given up", s->soft_released},
+        {"software lookups that missed", s->soft_misses},
         {"runs of cold code", s->cold_runs},
         {"instructions in them", s->cold_insns},
         {"pages of code given up", s->frames_given_up},

@@ -33,6 +33,7 @@ enum exit_reason {
     EXIT_CALLOUT, /* hot.resume -> struct callout_site: interpret one instruction */
     EXIT_GATE,    /* an FP instruction that CR0 or CR4 forbid: hot.resume is in its code */
     EXIT_FAULT,   /* signal: state saved by the handler; interpret the instruction at cpu->rip */
+    EXIT_SITE,    /* the instruction at cpu->rip, of fault_block, must be translated in another way */
     EXIT_POLL,    /* something waits for us */
     EXIT_DONE,    /* an instruction was executed that leads elsewhere: see where */
     EXIT_REASONS
@@ -56,6 +57,8 @@ struct bt_hot {
     uint64_t scratch, flags_before; /* of one instruction */
     uint64_t ctx;                   /* struct ctx; translated code changes it with CS, see xlat_far.c */
     uint64_t far_ip, far_sel;       /* of one instruction */
+    uint64_t soft_key;              /* of linear page 0 in the window: soft.h */
+    uint64_t soft_rcx, soft_gla, soft_fp; /* of one instruction; the last: fp_loaded while soft_miss() runs */
 };
 _Static_assert(sizeof(struct bt_hot) <= sizeof(((struct cpu *)0)->bt_words), "bt_words too small");
 #define HOT(field) HMEM(R_CPU, offsetof(struct cpu, bt_words) + offsetof(struct bt_hot, field))
@@ -88,6 +91,12 @@ struct callout_site {
     uint16_t cause; /* of bt->causes */
     uint32_t site;  /* of bt->sites, or SITE_NONE */
     uint8_t fast, arg; /* enum fast_kind, and what it needs to know */
+} __attribute__((packed));
+
+/* Data after "call stub_soft". */
+struct soft_site {
+    uint32_t index; /* of bt->sites */
+    uint8_t is_write, size;
 } __attribute__((packed));
 
 /* Call-outs counted by instruction; is_site: one that faulted and was translated anew, else one that is never translated. */
@@ -159,6 +168,7 @@ struct bt_stats {
     uint64_t dead_blocks, cache_flushes, retranslated_sites, frames_given_up, ctxs, interp_shadow, enters, two_page;
     uint64_t lockstep_blocks, lockstep_insns;
     uint64_t cold_runs, cold_insns, sites_released, fast, fast_lookups;
+    uint64_t soft_misses, soft_sites, soft_released;
 };
 
 #define SITE_HASH_BITS 16
@@ -168,12 +178,16 @@ struct site { /* an instruction that faulted for a reason a call-out would avoid
     uint16_t ordinary;  /* executions as a call-out since the last that needed it */
     uint8_t patience;   /* such executions until it is translated in full again, as a shift: grows each time */
     bool is_callout;
+    bool is_soft;
+    uint16_t fills;     /* faults that filled the window or were the guest's, since it was translated for the window */
+    uint8_t soft_patience; /* as patience: so many more must come next time */
 };
 #define SITE_NONE 0xffffffffu
 
 struct bt {
     struct cpu *cpu;
     struct windows *windows;
+    struct soft *soft; /* NULL: technique off, or no room for it */
     struct codemem codemem;
     struct emit e; /* positioned at the end of the used cache */
     uint32_t code_start; /* offset of the first block, after the stubs */
@@ -184,7 +198,7 @@ struct bt {
 
     /* stubs, executable addresses */
     int (*enter)(struct cpu *cpu, const void *host_pc);
-    const uint8_t *stub_exit, *stub_signal, *stub_miss, *stub_lookup, *stub_chain, *stub_callout, *stub_fast, *stub_indirect,
+    const uint8_t *stub_exit, *stub_signal, *stub_miss, *stub_lookup, *stub_chain, *stub_callout, *stub_fast, *stub_soft, *stub_indirect,
         *stub_indirect_end, *stub_underflow, *gate_ok, *gate_load, *gate_load_avx, *gate_load_upper, *gate_block;
     const uint8_t *check_failure; /* where the stub of bt/check.c traps; NULL: not checking */
 
@@ -262,8 +276,17 @@ void bt_reset_return_stack(struct bt *bt);
 bool site_is_callout(const struct bt *bt, uint64_t code);
 bool site_note_fault(struct bt *bt, uint64_t code, unsigned faults); /* true: enough of them, from now on a call-out */
 uint32_t site_index(const struct bt *bt, uint64_t code); /* SITE_NONE: not a call-out */
+/* A fault that a software lookup would avoid.  True: enough of them, from now on it is one. */
+bool site_note_fill(struct bt *bt, uint64_t code);
+uint32_t site_soft(const struct bt *bt, uint64_t code); /* index of a site with software lookup, or SITE_NONE */
+void site_note_miss(struct bt *bt, uint32_t index);
+bool site_is_spent(const struct bt *bt, uint32_t index); /* too few misses */
+void site_release_soft(struct bt *bt, uint32_t index, uint64_t code); /* translate it for the window again */
 /* The call-out was executed; was_needed: it met a device or a page with code.  True: it shall be a plain access again. */
 bool site_note_execution(struct bt *bt, uint32_t index, bool was_needed);
+
+/* bt.c, called by stub_soft with all of the guest's state saved: fill the entry for hot.soft_gla.  Returns where to go on, or an exit reason. */
+const uint8_t *soft_miss(struct bt *bt);
 
 /* translate.c: NULL if the first instruction cannot be fetched or decoded (let the interpreter fault). */
 struct block *translate_block(struct bt *bt, struct ctx *ctx, uint32_t guest_rip, uint64_t code, int64_t second_frame);

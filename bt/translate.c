@@ -162,6 +162,7 @@ static bool translate_insn(struct xlat *x, const struct insn *in)
 
     if (!cpu_has_feature(x->bt->cpu, in->desc->feature) || site_is_callout(x->bt, code))
         return false;
+    x->soft = in->desc->iclass == INNOCUOUS || in->desc->iclass == BRANCH ? site_soft(x->bt, code) : SITE_NONE;
     switch (in->desc->iclass) {
     case INNOCUOUS:
         return translate_innocuous(x, in);
@@ -343,7 +344,7 @@ struct block *translate_block(struct bt *bt, struct ctx *ctx, uint32_t guest_rip
     uint32_t rips[BLOCK_MAX_INSNS];
     uint8_t crossing[32];
     struct xlat x = {.bt = bt, .e = &bt->e, .mode = ctx->mode, .cs_base = ctx->cs_base, .cs_limit = ctx->cs_limit,
-                     .insns = insns, .rips = rips};
+                     .insns = insns, .rips = rips, .soft = SITE_NONE};
     uint8_t *gated_write;
 
     x.b = tcache_new(bt);

@@ -54,6 +54,8 @@ struct windows {
     struct guestmem *guestmem;
     int fd;
     const uint8_t *code_flags;
+    struct soft *soft;
+    uint64_t n_soft_keys;
     window_code_fn *code_gone;
     void *opaque;
     uint64_t epoch, clock, maps;
@@ -164,6 +166,8 @@ void windows_protect_frame(struct windows *ws, uint64_t frame)
 {
     if (frame >= ws->n_frames)
         return;
+    if (ws->soft)
+        soft_protect(ws->soft, (uint32_t)frame);
     for (uint32_t id = ws->rmap_head[frame]; id; id = ws->nodes[id - 1].next) {
         const struct rmap_node *n = &ws->nodes[id - 1];
         struct window *w = ws->win[n->window];
@@ -188,6 +192,8 @@ static void drop_range(struct windows *ws, struct window *w, uint32_t first, uin
 {
     uint32_t run = 0, end = first + n;
 
+    for (uint32_t p = first; w->has_soft && p < end; p++)
+        soft_drop(ws->soft, w->soft_key + p);
     for (uint32_t p = first; p <= end; p++) {
         if (p < end && w->code[p]) {
             w->code[p] = 0;
@@ -247,6 +253,7 @@ static void window_reset(struct windows *ws, struct window *w)
     ws->maps -= w->maps;
     w->maps = 0;
     w->is_used = false;
+    w->has_soft = false;
     if (w->peer)
         w->peer->peer = NULL;
     w->peer = NULL;
@@ -472,6 +479,7 @@ static void window_begin(struct windows *ws, struct window *w, const struct wind
 {
     w->key = *key;
     w->is_used = true;
+    w->soft_key = ++ws->n_soft_keys * SOFT_KEY_STEP;
     w->synced_epoch = ws->epoch;
     for (unsigned i = 0; i < ws->n_win; i++) {
         struct window *other = ws->win[i];
@@ -671,31 +679,64 @@ static struct extent extent_by_table(struct windows *ws, struct window *w, uint3
     return x;
 }
 
-enum window_fault window_fill(struct windows *ws, struct window *w, gla_t gla, bool is_write, uint64_t *code_frame)
-{
-    unsigned access = (is_write ? ACCESS_WRITE : ACCESS_READ) | (w->key.is_user ? ACCESS_USER : 0);
+/* Where an access to the page at gla goes. */
+struct landing {
     struct paging_result r;
     struct space_run run;
-    uint32_t page = (uint32_t)gla >> 12, error;
+    uint64_t frame;
+    bool is_writable; /* without more ado */
+};
+
+/* WINDOW_RETRY: the page may be filled.  Sets A and D, and remembers the tables. */
+static enum window_fault land(struct windows *ws, struct window *w, gla_t gla, bool is_write, struct landing *l)
+{
+    unsigned access = (is_write ? ACCESS_WRITE : ACCESS_READ) | (w->key.is_user ? ACCESS_USER : 0);
+    uint32_t error;
+
+    if (!paging_walk(ws->mem, &ws->cpu->paging, gla, access, true, &l->r, &error))
+        return WINDOW_GUEST_FAULT;
+    space_lookup(ws->mem, l->r.gpa, &l->run);
+    if (!l->run.host || (l->run.mem_off & GUEST_PAGE_MASK) || l->run.len < GUEST_PAGE_SIZE)
+        return WINDOW_DEVICE;
+    l->frame = l->run.mem_off >> 12;
+    if (l->frame >= ws->n_frames)
+        return WINDOW_DEVICE;
+    l->is_writable = l->r.may_write && (l->r.is_dirty || l->r.levels == 0) && l->run.is_writable && frame_is_writable(ws, l->frame);
+    if (is_write && !l->is_writable)
+        return l->run.is_writable ? WINDOW_CODE_WRITE : WINDOW_DEVICE;
+    return l->r.levels && !note_tables(ws, w, gla, &l->r) ? WINDOW_DEVICE : WINDOW_RETRY;
+}
+
+enum window_fault window_soft_fill(struct windows *ws, struct window *w, gla_t gla, bool is_write, uint64_t *code_frame)
+{
+    struct landing l = {0};
+    enum window_fault fault;
+
+    gla &= 0xfffff000u;
+    fault = land(ws, w, gla, is_write, &l);
+    *code_frame = l.frame;
+    if (fault != WINDOW_RETRY)
+        return fault;
+    w->has_soft = true;
+    soft_fill(ws->soft, w->soft_key + (gla >> 12), l.run.host, (uint32_t)gla, (uint32_t)l.frame, l.is_writable);
+    return WINDOW_RETRY;
+}
+
+enum window_fault window_fill(struct windows *ws, struct window *w, gla_t gla, bool is_write, uint64_t *code_frame)
+{
+    uint32_t page = (uint32_t)gla >> 12;
+    struct landing l = {0};
+    enum window_fault fault;
     struct extent around;
     uint64_t frame;
     bool is_writable;
 
     gla &= 0xfffff000u;
-    if (!paging_walk(ws->mem, &ws->cpu->paging, gla, access, true, &r, &error))
-        return WINDOW_GUEST_FAULT;
-    space_lookup(ws->mem, r.gpa, &run);
-    if (!run.host || (run.mem_off & GUEST_PAGE_MASK) || run.len < GUEST_PAGE_SIZE)
-        return WINDOW_DEVICE;
-    frame = run.mem_off >> 12;
-    if (frame >= ws->n_frames)
-        return WINDOW_DEVICE;
-    is_writable = r.may_write && (r.is_dirty || r.levels == 0) && run.is_writable && frame_is_writable(ws, frame);
-    *code_frame = frame;
-    if (is_write && !is_writable)
-        return run.is_writable ? WINDOW_CODE_WRITE : WINDOW_DEVICE;
-    if (r.levels && !note_tables(ws, w, gla, &r))
-        return WINDOW_DEVICE;
+    fault = land(ws, w, gla, is_write, &l);
+    *code_frame = frame = l.frame;
+    is_writable = l.is_writable;
+    if (fault != WINDOW_RETRY)
+        return fault;
     ws->stats.fills++;
     if (w->key.is_user)
         ws->stats.user_fills++;
@@ -710,8 +751,8 @@ enum window_fault window_fill(struct windows *ws, struct window *w, gla_t gla, b
         return WINDOW_RETRY;
     }
 
-    around = r.levels && r.page_shift == 12 ? extent_by_table(ws, w, page, frame, &run, is_writable)
-                                            : extent_in_chunk(ws, w, page, &r, &run, is_writable);
+    around = l.r.levels && l.r.page_shift == 12 ? extent_by_table(ws, w, page, frame, &l.run, is_writable)
+                                                : extent_in_chunk(ws, w, page, &l.r, &l.run, is_writable);
     if (!map_run(ws, w, page - around.before, frame - around.before, around.before + around.after + 1, is_writable)) {
         struct window_key k = w->key;
 
@@ -746,7 +787,7 @@ int64_t window_code_frame(struct windows *ws, struct window *w, gla_t gla)
 
 /* --- life --- */
 
-struct windows *windows_create(struct cpu *cpu, window_code_fn *code_gone, void *opaque)
+struct windows *windows_create(struct cpu *cpu, struct soft *soft, window_code_fn *code_gone, void *opaque)
 {
     struct windows *ws = calloc(1, sizeof(*ws));
 
@@ -758,6 +799,7 @@ struct windows *windows_create(struct cpu *cpu, window_code_fn *code_gone, void 
     ws->fd = guestmem_fd(ws->guestmem);
     ws->code_flags = guestmem_code_flags(ws->guestmem);
     ws->code_gone = code_gone;
+    ws->soft = soft;
     ws->opaque = opaque;
     ws->epoch = 1;
     ws->max_win = FEW_WINDOWS;

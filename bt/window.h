@@ -15,6 +15,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "bt/soft.h"
 #include "cpu/cpu.h"
 
 #define WINDOW_BYTES (1ull << 32)
@@ -43,6 +44,8 @@ struct window {
     uint32_t *noted;    /* per linear page: frame + 1 if the reverse map has a node for it there */
     uint64_t last_use, synced_epoch, maps;
     struct window *peer; /* same key but for is_user, or NULL */
+    uint64_t soft_key;   /* of linear page 0 in the software TLB */
+    bool has_soft;       /* there may be entries */
     struct ptable *leaf[2048], *dir[4];
     uint16_t leaf_list[2048];
     unsigned n_leaf;
@@ -55,7 +58,8 @@ struct window_stats {
     uint64_t fills, user_fills, fill_pages, upgrades, drops, drop_pages, rmap_nodes, resets, syncs, protects, map_calls, windows;
 };
 
-struct windows *windows_create(struct cpu *cpu, window_code_fn *code_gone, void *opaque); /* NULL: no address space */
+/* soft: what window_soft_fill() fills, or NULL.  NULL: no address space. */
+struct windows *windows_create(struct cpu *cpu, struct soft *soft, window_code_fn *code_gone, void *opaque);
 void windows_destroy(struct windows *ws);
 const struct window_stats *windows_stats(const struct windows *ws);
 
@@ -71,6 +75,9 @@ enum window_fault { WINDOW_RETRY, WINDOW_GUEST_FAULT, WINDOW_DEVICE, WINDOW_CODE
 /* A translated access at gla faulted in w: map the page if the guest's tables allow it.  WINDOW_RETRY: run the access again;
  * otherwise the interpreter must execute the instruction.  Sets A and D as the access does.  WINDOW_CODE_WRITE: *frame is the page. */
 enum window_fault window_fill(struct windows *ws, struct window *w, gla_t gla, bool is_write, uint64_t *frame);
+
+/* The same for the software TLB: nothing is mapped. */
+enum window_fault window_soft_fill(struct windows *ws, struct window *w, gla_t gla, bool is_write, uint64_t *frame);
 
 /* Frame of the code at gla, walking as a fetch; notes the page in w->code.  -1: not fetchable, or not memory. */
 int64_t window_code_frame(struct windows *ws, struct window *w, gla_t gla);

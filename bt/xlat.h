@@ -26,6 +26,8 @@ struct xlat {
     uint8_t *segment_count;         /* place of the count to patch; NULL: not counting */
     unsigned icount;                /* translated (not called-out) instructions of the segment so far */
     uint32_t segment_recover;       /* first recover entry of the segment */
+    uint32_t soft;        /* the instruction is this site and looks its pages up in software; SITE_NONE: it uses the window */
+    bool writes;          /* so does the access that is translated */
     uint8_t gated;        /* enum gate passed since the block's start or the last call-out or call */
     struct xlat_exit exits[XLAT_MAX_EXITS];
     unsigned n_exits;
@@ -75,6 +77,9 @@ bool xlat_xlat(struct xlat *x, const struct insn *in);
 void xlat_check_64k(struct xlat *x, int dst, int reg, unsigned size);
 /* R9 = base of a limited segment, or what makes the address of reg + R9 non-canonical, if size bytes at reg are not inside. */
 void xlat_check_limit(struct xlat *x, unsigned seg, int reg, unsigned size);
+
+/* xlat_soft.c: the access at ea (32 bits, linear) by software lookup, as a host operand.  Uses R8 R9 R10. */
+bool xlat_soft(struct xlat *x, struct hmem ea, unsigned size, bool is_write, struct hmem *m);
 
 /* xlat_string.c */
 bool xlat_string(struct xlat *x, const struct insn *in);
