@@ -1,6 +1,7 @@
 /* The dispatcher: finds the block for the guest's EIP, enters it, and deals with whatever brought control back; and the fault
  * handler that maps guest memory or recovers the guest's exact state. */
 #include "bt/check.h"
+#include "bt/fast.h"
 
 #include <asm/prctl.h>
 #include <cpuid.h>
@@ -29,6 +30,7 @@ const char *const bt_technique_names[BT_TECHNIQUES] = {
     [BT_DECAY] = "decay",
     [BT_FAR] = "far",
     [BT_SOFT] = "soft",
+    [BT_SHARE] = "share",
 };
 
 /* --- entering --- */
@@ -71,6 +73,10 @@ static enum exit_reason enter(struct bt *bt, const uint8_t *host_pc)
     bt->is_running = true;
     reason = bt->enter(bt->cpu, host_pc);
     bt->is_running = false;
+    if (bt->stale) {
+        tcache_kill(bt, bt->stale);
+        bt->stale = NULL;
+    }
     if (bt->ctx)
         bt->ctx = (struct ctx *)(uintptr_t)hot_of(bt->cpu)->ctx;
     return (enum exit_reason)reason;
@@ -270,6 +276,42 @@ static const uint8_t *on_chain(struct bt *bt)
     return bt->codemem.exec + b->direct;
 }
 
+/* Would the window fault there? */
+static bool is_unmapped(const struct bt *bt, uint64_t gla, bool is_write)
+{
+    uint32_t page = bt->ctx->w->page[(uint32_t)gla >> GUEST_PAGE_SHIFT];
+
+    return !page || (is_write && !(page & 1));
+}
+
+/* The budget of a site is spent.  Hits may have been other sites' misses: if the page is not in the window, it is mapped there and the
+ * site has one more chance.  True: it had. */
+static bool is_spent(struct bt *bt, uint32_t index, uint64_t gla, bool is_write)
+{
+    uint64_t frame;
+
+    if (bt->soft->budget[index] != 0)
+        return false;
+    if (!is_unmapped(bt, gla, is_write))
+        return true;
+    (void)window_fill(bt->windows, bt->ctx->w, (uint32_t)gla, is_write, &frame);
+    site_note_miss(bt, index);
+    return false;
+}
+
+/* A string instruction with software lookup is about to be interpreted.  True: it was not worth it, for long enough. */
+static bool spend_string(struct bt *bt, const struct callout_site *site)
+{
+    const uint64_t *gpr = bt->cpu->gpr;
+    bool is_write = site->arg & SOFT_WRITES;
+
+    if (((site->arg & SOFT_SI) && is_unmapped(bt, gpr[REG_SI], false)) || ((site->arg & SOFT_DI) && is_unmapped(bt, gpr[REG_DI], is_write)))
+        site_note_miss(bt, site->site);
+    else if (bt->soft->budget[site->site])
+        bt->soft->budget[site->site]--;
+    return bt->soft->budget[site->site] == 0;
+}
+
 /* Interpret the instruction of a call-out; returns where to go on in the same block, or NULL. */
 static const uint8_t *on_callout(struct bt *bt)
 {
@@ -303,8 +345,15 @@ static const uint8_t *on_callout(struct bt *bt)
         bt->missing_in = NULL;
     }
     indirect = cpu->stats.indirect_accesses;
+    bool is_string = site.fast == FAST_NONE && (site.arg & SOFT_STRING), is_unworthy = is_string && spend_string(bt, &site);
     cpu_step(cpu);
-    if (site.site != SITE_NONE && bt_has(bt, BT_DECAY) &&
+    if (is_unworthy) {
+        struct block *spent = tcache_by_host(bt, resume - 1);
+
+        bt->stats.soft_released++;
+        site_release_soft(bt, site.site, spent->code + (site.guest_rip - spent->guest_rip));
+        tcache_kill(bt, spent);
+    } else if (site.site != SITE_NONE && !is_string && bt_has(bt, BT_DECAY) &&
         site_note_execution(bt, site.site, cpu->stats.indirect_accesses != indirect)) {
         bt->stats.sites_released++;
         tcache_kill(bt, tcache_by_host(bt, resume - 1));
@@ -357,7 +406,7 @@ static void on_fault_exit(struct bt *bt)
     if (bt->lockstep)
         lockstep_after(bt->lockstep, bt->fault_block,
                        (unsigned)(hot_of(bt->cpu)->icount & 0xffffffff));
-    if (bt->fault_kind == WINDOW_GUEST_FAULT && !bt->is_fp_fault && !bt->fault_block->is_dead && site_note_fill(bt, bt->fault_code)) {
+    if (bt->fault_kind == WINDOW_GUEST_FAULT && !bt->is_fp_fault && !bt->fault_block->is_dead && site_note_fill(bt, bt->fault_block, bt->fault_code)) {
         bt->stats.soft_sites++;
         tcache_kill(bt, (struct block *)bt->fault_block);
     }
@@ -397,7 +446,7 @@ const uint8_t *soft_miss(struct bt *bt)
 
     bt->ctx = (struct ctx *)(uintptr_t)hot->ctx;
     bt->cpu->rip = r->guest_rip;
-    if (site_is_spent(bt, site->index)) {
+    if (is_spent(bt, site->index, hot->soft_gla, site->is_write)) {
         bt->stats.soft_released++;
         site_release_soft(bt, site->index, code);
         stopped_at(bt, b, r);
@@ -490,10 +539,13 @@ static bool notes_fill(struct bt *bt, const struct fault *f)
     const uint8_t *pc = (const uint8_t *)f->regs[FAULT_RIP];
     const struct block *b = tcache_by_host(bt, pc);
 
-    if (!b || is_string_op(pc) || !site_note_fill(bt, b->code + (tcache_recover(bt, b, pc)->guest_rip - b->guest_rip)))
+    if (!b || !site_note_fill(bt, b, b->code + (tcache_recover(bt, b, pc)->guest_rip - b->guest_rip)))
         return false;
     bt->stats.soft_sites++;
-    return true;
+    if (!is_string_op(pc))
+        return true;
+    bt->stale = (struct block *)b; /* it goes on where it is, which may be in the middle of a REP */
+    return false;
 }
 
 static bool on_fault(void *opaque, struct fault *f)
@@ -762,7 +814,7 @@ struct bt *bt_create(struct cpu *cpu, const struct bt_options *opt, const char *
         *why = "out of memory";
         goto out_codemem;
     }
-    bt->windows = windows_create(cpu, bt->soft, ctx_code_gone, bt);
+    bt->windows = windows_create(cpu, bt->soft, bt_has(bt, BT_SHARE), ctx_code_gone, bt);
     if (!bt->windows) {
         *why = "cannot reserve address space for guest windows";
         goto out_codemem;
@@ -866,6 +918,7 @@ unsigned bt_counters(const struct bt *bt, struct bt_counter *out, unsigned max)
         {"window map calls", w->map_calls},
         {"window drops", w->drops},
         {"window resets", w->resets},
+        {"window handed to another address space", w->rebases},
         {"window pages mapped", w->fill_pages},
         {"window write upgrades", w->upgrades},
         {"window pages dropped", w->drop_pages},

@@ -90,7 +90,7 @@ struct callout_site {
     uint8_t may_resume;
     uint16_t cause; /* of bt->causes */
     uint32_t site;  /* of bt->sites, or SITE_NONE */
-    uint8_t fast, arg; /* enum fast_kind, and what it needs to know */
+    uint8_t fast, arg; /* enum fast_kind, and what it needs to know; without one, of a string instruction with software lookup: SOFT_.. */
 } __attribute__((packed));
 
 /* Data after "call stub_soft". */
@@ -98,6 +98,9 @@ struct soft_site {
     uint32_t index; /* of bt->sites */
     uint8_t is_write, size;
 } __attribute__((packed));
+
+/* Bits of arg, then site is that of the software lookup: which addresses are used. */
+enum { SOFT_STRING = 1, SOFT_SI = 2, SOFT_DI = 4, SOFT_WRITES = 8 };
 
 /* Call-outs counted by instruction; is_site: one that faulted and was translated anew, else one that is never translated. */
 #define MAX_CAUSES 512
@@ -132,6 +135,7 @@ struct block {
     uint32_t second_frame; /* + 1, of a block made of one instruction that crosses a page; 0: none */
     uint16_t guest_len, n_insns;
     uint8_t gate; /* enum gate needed */
+    uint32_t number; /* of blocks translated before it */
     bool is_dead;
     uint32_t direct, indirect, gated, host_end; /* cache offsets: entries (gated: after the FP gate), end */
     uint32_t recover_first, n_recover;
@@ -179,6 +183,7 @@ struct site { /* an instruction that faulted for a reason a call-out would avoid
     uint8_t patience;   /* such executions until it is translated in full again, as a shift: grows each time */
     bool is_callout;
     bool is_soft;
+    uint32_t soft_since; /* blocks there were then: an older one may hold it still as it was */
     uint16_t fills;     /* faults that filled the window or were the guest's, since it was translated for the window */
     uint8_t soft_patience; /* as patience: so many more must come next time */
 };
@@ -224,6 +229,7 @@ struct bt {
     struct site sites[1 << SITE_HASH_BITS];
     uint8_t *frame_has_site;     /* per frame */
     uint32_t *heat;              /* tag << 8 | times interpreted, by a hash of place and EIP */
+    struct block *stale;    /* to be killed when translated code has stopped */
     const struct block *fault_block; /* of the last EXIT_FAULT, and its instruction */
     uint64_t fault_code, fault_frame;
     enum window_fault fault_kind;
@@ -277,10 +283,9 @@ bool site_is_callout(const struct bt *bt, uint64_t code);
 bool site_note_fault(struct bt *bt, uint64_t code, unsigned faults); /* true: enough of them, from now on a call-out */
 uint32_t site_index(const struct bt *bt, uint64_t code); /* SITE_NONE: not a call-out */
 /* A fault that a software lookup would avoid.  True: enough of them, from now on it is one. */
-bool site_note_fill(struct bt *bt, uint64_t code);
+bool site_note_fill(struct bt *bt, const struct block *b, uint64_t code);
 uint32_t site_soft(const struct bt *bt, uint64_t code); /* index of a site with software lookup, or SITE_NONE */
 void site_note_miss(struct bt *bt, uint32_t index);
-bool site_is_spent(const struct bt *bt, uint32_t index); /* too few misses */
 void site_release_soft(struct bt *bt, uint32_t index, uint64_t code); /* translate it for the window again */
 /* The call-out was executed; was_needed: it met a device or a page with code.  True: it shall be a plain access again. */
 bool site_note_execution(struct bt *bt, uint32_t index, bool was_needed);

@@ -93,7 +93,7 @@ void tcache_insert(struct bt *bt, struct block *b)
             windows_protect_frame(bt->windows, f2);
         }
     }
-    bt->stats.blocks++;
+    b->number = (uint32_t)bt->stats.blocks++;
 }
 
 struct block *tcache_by_host(const struct bt *bt, const uint8_t *host_pc)
@@ -421,7 +421,7 @@ bool site_note_fault(struct bt *bt, uint64_t code, unsigned faults)
     return s->is_callout = true;
 }
 
-bool site_note_fill(struct bt *bt, uint64_t code)
+bool site_note_fill(struct bt *bt, const struct block *b, uint64_t code)
 {
     struct site *s = site_slot(bt, code);
 
@@ -430,9 +430,12 @@ bool site_note_fill(struct bt *bt, uint64_t code)
     if (s->code != code)
         *s = (struct site){.code = code};
     bt->frame_has_site[code >> 12] = 1;
-    if (s->is_soft || s->is_callout || ++s->fills < SOFT_FILLS << s->soft_patience)
+    if (s->is_soft)
+        return b->number < s->soft_since; /* translated before */
+    if (s->is_callout || ++s->fills < SOFT_FILLS << s->soft_patience)
         return false;
     bt->soft->budget[s - bt->sites] = SOFT_CREDIT;
+    s->soft_since = (uint32_t)bt->stats.blocks;
     return s->is_soft = true;
 }
 
@@ -451,11 +454,6 @@ void site_note_miss(struct bt *bt, uint32_t index)
     uint32_t *budget = &bt->soft->budget[index];
 
     *budget = *budget + SOFT_CREDIT < SOFT_CREDIT_MAX ? *budget + SOFT_CREDIT : SOFT_CREDIT_MAX;
-}
-
-bool site_is_spent(const struct bt *bt, uint32_t index)
-{
-    return bt->soft->budget[index] == 0;
 }
 
 void site_release_soft(struct bt *bt, uint32_t index, uint64_t code)

@@ -57,6 +57,16 @@ void xlat_callout(struct xlat *x, const struct insn *in, bool may_resume)
         x->bt->cpu->stats.sens_sites[in->desc->sens]++;
 }
 
+void xlat_callout_string(struct xlat *x, const struct insn *in, unsigned soft)
+{
+    struct callout_site site = {.guest_rip = x->rips[x->i], .insn_len = in->len, .may_resume = true,
+                                .cause = cause_of(x->bt, in->desc, true), .site = x->soft, .arg = (uint8_t)(SOFT_STRING | soft)};
+
+    emit_call(x->e, x->bt->stub_callout);
+    emit_bytes(x->e, &site, sizeof(site));
+    x->gated = GATE_NONE;
+}
+
 /* Loops load through cpu->poll; whoever wants the CPU sets it to NULL, and the load faults. */
 static void emit_poll(struct xlat *x)
 {

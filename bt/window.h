@@ -2,7 +2,8 @@
  *
  * A window is 4 GiB of reserved host addresses with guards before and after it, into which guest pages are mapped from the memfd on
  * demand: a shadow page table made of mmap().  One window exists for each (page-table root, paging bits, privilege class) in
- * use; the least recently used ones are recycled.  What a window maps may be as stale as a TLB entry may be: INVLPG
+ * use; the least recently used ones are recycled.  One supervisor window serves all address spaces that have come seldom so far: what their
+ * page tables have in common, the kernel, stays mapped in it.  What a window maps may be as stale as a TLB entry may be: INVLPG
  * drops pages, CR3 loads and other flushes start a new *epoch*, and a window that is used in a new epoch first compares the
  * guest page tables it was filled from with the copies taken then, and drops what changed (SDM 3A 4.10).
  *
@@ -55,11 +56,12 @@ struct window {
 typedef void window_code_fn(void *opaque, struct window *w, uint32_t page);
 
 struct window_stats {
-    uint64_t fills, user_fills, fill_pages, upgrades, drops, drop_pages, rmap_nodes, resets, syncs, protects, map_calls, windows;
+    uint64_t fills, user_fills, fill_pages, upgrades, drops, drop_pages, rmap_nodes, resets, rebases, syncs, protects, map_calls, windows;
 };
 
-/* soft: what window_soft_fill() fills, or NULL.  NULL: no address space. */
-struct windows *windows_create(struct cpu *cpu, struct soft *soft, window_code_fn *code_gone, void *opaque);
+/* soft: what window_soft_fill() fills, or NULL.  may_share: one supervisor window serves address spaces that are used seldom.
+ * NULL: no address space. */
+struct windows *windows_create(struct cpu *cpu, struct soft *soft, bool may_share, window_code_fn *code_gone, void *opaque);
 void windows_destroy(struct windows *ws);
 const struct window_stats *windows_stats(const struct windows *ws);
 

@@ -120,6 +120,7 @@ bool xlat_far(struct xlat *x, const struct insn *in);
 
 /* translate.c */
 void xlat_callout(struct xlat *x, const struct insn *in, bool may_resume);
+void xlat_callout_string(struct xlat *x, const struct insn *in, unsigned soft); /* SOFT_.. of priv.h */
 void xlat_recover(struct xlat *x, unsigned fix); /* from here on, a fault is at the current instruction */
 void xlat_segment_begin(struct xlat *x);
 void xlat_segment_end(struct xlat *x);
