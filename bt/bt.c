@@ -19,6 +19,7 @@
 #define HWCAP2_FSGSBASE 2
 #define RETURN_STACK_GUARD 4096
 #define HEAT_BITS 16
+#define ARITHMETIC_FAULTS 4 /* of an instruction; then it is called out */
 #define COLD_RUNS 3        /* code is interpreted so many times before it is translated */
 #define COLD_INSNS_MAX 64  /* in one go */
 #define FRAME_KILLS_MAX 16
@@ -73,6 +74,7 @@ static enum exit_reason enter(struct bt *bt, const uint8_t *host_pc)
     bt->is_running = true;
     reason = bt->enter(bt->cpu, host_pc);
     bt->is_running = false;
+    bt->dead_at_exit = bt->stats.dead_blocks + bt->stats.cache_flushes;
     if (bt->stale) {
         tcache_kill(bt, bt->stale);
         bt->stale = NULL;
@@ -117,8 +119,7 @@ static void ctx_select(struct bt *bt)
 
 /* --- finding --- */
 
-/* After an instruction of the interpreter: may control go on in the current context? */
-static bool may_go_on(struct bt *bt)
+bool bt_may_go_on(struct bt *bt)
 {
     const struct cpu *cpu = bt->cpu;
 
@@ -154,7 +155,7 @@ static void run_cold(struct bt *bt)
         rip = (uint32_t)cpu->rip;
         cpu_step(cpu);
         n++;
-    } while ((uint32_t)cpu->rip - rip - 1 < 15 && n < COLD_INSNS_MAX && bt->ctx == c && may_go_on(bt));
+    } while ((uint32_t)cpu->rip - rip - 1 < 15 && n < COLD_INSNS_MAX && bt->ctx == c && bt_may_go_on(bt));
     bt->stats.cold_runs++;
     bt->stats.cold_insns += n;
 }
@@ -276,6 +277,14 @@ static const uint8_t *on_chain(struct bt *bt)
     return bt->codemem.exec + b->direct;
 }
 
+/* Counts what call-out sites are for: devices, pages with code, #DE and what FP instructions raise. */
+static uint64_t needs_of(const struct cpu *cpu)
+{
+    const uint64_t *e = cpu->stats.exceptions;
+
+    return cpu->stats.indirect_accesses + e[VEC_DE] + e[VEC_MF] + e[VEC_XM];
+}
+
 /* Would the window fault there? */
 static bool is_unmapped(const struct bt *bt, uint64_t gla, bool is_write)
 {
@@ -295,7 +304,7 @@ static bool is_spent(struct bt *bt, uint32_t index, uint64_t gla, bool is_write)
     if (!is_unmapped(bt, gla, is_write))
         return true;
     (void)window_fill(bt->windows, bt->ctx->w, (uint32_t)gla, is_write, &frame);
-    site_note_miss(bt, index);
+    site_note_miss(bt, index, SOFT_CREDIT);
     return false;
 }
 
@@ -306,7 +315,7 @@ static bool spend_string(struct bt *bt, const struct callout_site *site)
     bool is_write = site->arg & SOFT_WRITES;
 
     if (((site->arg & SOFT_SI) && is_unmapped(bt, gpr[REG_SI], false)) || ((site->arg & SOFT_DI) && is_unmapped(bt, gpr[REG_DI], is_write)))
-        site_note_miss(bt, site->site);
+        site_note_miss(bt, site->site, SOFT_CREDIT_STRING);
     else if (bt->soft->budget[site->site])
         bt->soft->budget[site->site]--;
     return bt->soft->budget[site->site] == 0;
@@ -318,7 +327,7 @@ static const uint8_t *on_callout(struct bt *bt)
     struct cpu *cpu = bt->cpu;
     const uint8_t *resume = (const uint8_t *)hot_of(cpu)->resume;
     struct callout_site site;
-    uint64_t dead = bt->stats.dead_blocks + bt->stats.cache_flushes, indirect;
+    uint64_t dead = bt->dead_at_exit, indirect; /* a block that was killed since then must not go on */
     uint32_t next;
 
     memcpy(&site, resume, sizeof(site));
@@ -344,7 +353,7 @@ static const uint8_t *on_callout(struct bt *bt)
         (void)window_fill(bt->windows, bt->missing_in, bt->missing, false, &frame);
         bt->missing_in = NULL;
     }
-    indirect = cpu->stats.indirect_accesses;
+    indirect = needs_of(cpu);
     bool is_string = site.fast == FAST_NONE && (site.arg & SOFT_STRING), is_unworthy = is_string && spend_string(bt, &site);
     cpu_step(cpu);
     if (is_unworthy) {
@@ -354,14 +363,14 @@ static const uint8_t *on_callout(struct bt *bt)
         site_release_soft(bt, site.site, spent->code + (site.guest_rip - spent->guest_rip));
         tcache_kill(bt, spent);
     } else if (site.site != SITE_NONE && !is_string && bt_has(bt, BT_DECAY) &&
-        site_note_execution(bt, site.site, cpu->stats.indirect_accesses != indirect)) {
+        site_note_execution(bt, site.site, needs_of(cpu) != indirect)) {
         bt->stats.sites_released++;
         tcache_kill(bt, tcache_by_host(bt, resume - 1));
     }
     next = site.guest_rip + site.insn_len;
     if (!(cpu->mode & MODE_CS32))
         next &= 0xffff;
-    if (site.may_resume && (uint32_t)cpu->rip == next && dead == bt->stats.dead_blocks + bt->stats.cache_flushes && may_go_on(bt))
+    if (site.may_resume && (uint32_t)cpu->rip == next && dead == bt->stats.dead_blocks + bt->stats.cache_flushes && bt_may_go_on(bt))
         return resume; /* (a stale mode was updated by cpu_step) */
     bt->stats.callouts_ended++;
     hot_of(cpu)->icount -= rest;
@@ -406,6 +415,11 @@ static void on_fault_exit(struct bt *bt)
     if (bt->lockstep)
         lockstep_after(bt->lockstep, bt->fault_block,
                        (unsigned)(hot_of(bt->cpu)->icount & 0xffffffff));
+    if (bt->is_fp_fault && site_note_fault(bt, bt->fault_code, ARITHMETIC_FAULTS)) {
+        bt->stats.retranslated_sites++;
+        if (!bt->fault_block->is_dead)
+            tcache_kill(bt, (struct block *)bt->fault_block);
+    }
     if (bt->fault_kind == WINDOW_GUEST_FAULT && !bt->is_fp_fault && !bt->fault_block->is_dead && site_note_fill(bt, bt->fault_block, bt->fault_code)) {
         bt->stats.soft_sites++;
         tcache_kill(bt, (struct block *)bt->fault_block);
@@ -453,12 +467,21 @@ const uint8_t *soft_miss(struct bt *bt)
         return (const uint8_t *)(uintptr_t)EXIT_SITE;
     }
     bt->stats.soft_misses++;
-    site_note_miss(bt, site->index);
+    site_note_miss(bt, site->index, SOFT_CREDIT);
+    bool is_inside = (hot->soft_gla & GUEST_PAGE_MASK) + site->size <= GUEST_PAGE_SIZE;
     bt->fault_kind = WINDOW_GUEST_FAULT; /* for the interpreter, in any case, if it reaches into the next page */
-    if ((hot->soft_gla & GUEST_PAGE_MASK) + site->size <= GUEST_PAGE_SIZE)
+    if (is_inside)
         bt->fault_kind = window_soft_fill(bt->windows, bt->ctx->w, hot->soft_gla, site->is_write, &bt->fault_frame);
     if (bt->fault_kind == WINDOW_RETRY)
         return bt->codemem.exec + r->host_off;
+    if (is_inside && bt->fault_kind == WINDOW_GUEST_FAULT && site->is_plain) {
+        const uint8_t *to = fast_page_fault(bt, r->guest_rip, (uint32_t)hot->soft_gla, windows_fault_error(bt->windows));
+
+        if (to != FAST_DECLINED) {
+            uncount(bt, r);
+            return to;
+        }
+    }
     stopped_at(bt, b, r);
     return (const uint8_t *)(uintptr_t)EXIT_FAULT;
 }
@@ -544,6 +567,7 @@ static bool notes_fill(struct bt *bt, const struct fault *f)
     bt->stats.soft_sites++;
     if (!is_string_op(pc))
         return true;
+    bt->soft->budget[site_soft(bt, b->code + (tcache_recover(bt, b, pc)->guest_rip - b->guest_rip))] = SOFT_CREDIT_STRING;
     bt->stale = (struct block *)b; /* it goes on where it is, which may be in the middle of a REP */
     return false;
 }

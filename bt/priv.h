@@ -42,7 +42,7 @@ enum exit_reason {
 /* The part of struct cpu reserved for generated code (cpu->bt_words). */
 struct bt_hot {
     uint64_t host_rsp, ret_rsp, ret_top;
-    uint64_t fast_operand;
+    uint64_t fast_operand, fast_value;
     struct bt *bt;
     uint64_t window_base;
     uint64_t code_map;   /* window->code */
@@ -91,12 +91,14 @@ struct callout_site {
     uint16_t cause; /* of bt->causes */
     uint32_t site;  /* of bt->sites, or SITE_NONE */
     uint8_t fast, arg; /* enum fast_kind, and what it needs to know; without one, of a string instruction with software lookup: SOFT_.. */
+    uint8_t arg2;
 } __attribute__((packed));
 
 /* Data after "call stub_soft". */
 struct soft_site {
     uint32_t index; /* of bt->sites */
     uint8_t is_write, size;
+    uint8_t is_plain; /* nothing but #PF can come of the instruction at this point */
 } __attribute__((packed));
 
 /* Bits of arg, then site is that of the software lookup: which addresses are used. */
@@ -203,7 +205,7 @@ struct bt {
 
     /* stubs, executable addresses */
     int (*enter)(struct cpu *cpu, const void *host_pc);
-    const uint8_t *stub_exit, *stub_signal, *stub_miss, *stub_lookup, *stub_chain, *stub_callout, *stub_fast, *stub_soft, *stub_indirect,
+    const uint8_t *stub_exit, *stub_signal, *stub_miss, *stub_lookup, *stub_chain, *stub_callout, *stub_fast, *stub_soft, *stub_io, *stub_indirect,
         *stub_indirect_end, *stub_underflow, *gate_ok, *gate_load, *gate_load_avx, *gate_load_upper, *gate_block;
     const uint8_t *check_failure; /* where the stub of bt/check.c traps; NULL: not checking */
 
@@ -230,6 +232,7 @@ struct bt {
     uint8_t *frame_has_site;     /* per frame */
     uint32_t *heat;              /* tag << 8 | times interpreted, by a hash of place and EIP */
     struct block *stale;    /* to be killed when translated code has stopped */
+    uint64_t dead_at_exit;  /* blocks, and flushes, when it stopped last */
     const struct block *fault_block; /* of the last EXIT_FAULT, and its instruction */
     uint64_t fault_code, fault_frame;
     enum window_fault fault_kind;
@@ -285,11 +288,16 @@ uint32_t site_index(const struct bt *bt, uint64_t code); /* SITE_NONE: not a cal
 /* A fault that a software lookup would avoid.  True: enough of them, from now on it is one. */
 bool site_note_fill(struct bt *bt, const struct block *b, uint64_t code);
 uint32_t site_soft(const struct bt *bt, uint64_t code); /* index of a site with software lookup, or SITE_NONE */
-void site_note_miss(struct bt *bt, uint32_t index);
+/* Executions with software lookup that cost as much as a fault and a mapping, about; a string instruction is interpreted. */
+#define SOFT_CREDIT 512
+#define SOFT_CREDIT_STRING 24
+void site_note_miss(struct bt *bt, uint32_t index, unsigned credit);
 void site_release_soft(struct bt *bt, uint32_t index, uint64_t code); /* translate it for the window again */
 /* The call-out was executed; was_needed: it met a device or a page with code.  True: it shall be a plain access again. */
 bool site_note_execution(struct bt *bt, uint32_t index, bool was_needed);
 
+/* bt.c: after an instruction of the interpreter or a device, may control go on in the current context? */
+bool bt_may_go_on(struct bt *bt);
 /* bt.c, called by stub_soft with all of the guest's state saved: fill the entry for hot.soft_gla.  Returns where to go on, or an exit reason. */
 const uint8_t *soft_miss(struct bt *bt);
 

@@ -66,6 +66,8 @@ void soft_drop(struct soft *s, uint64_t key)
 
     if (s->read_key[i] + key == 0)
         s->read_key[i] = s->write_key[i] = 0;
+    if (s->device_key[i] + key == 0)
+        s->device_key[i] = 0;
 }
 
 void soft_protect(struct soft *s, uint32_t frame)

@@ -22,6 +22,7 @@
 struct soft {
     uint64_t read_key[SOFT_ENTRIES], write_key[SOFT_ENTRIES]; /* 0: empty */
     uint64_t delta[SOFT_ENTRIES];
+    uint64_t device_key[SOFT_ENTRIES], device_gpa[SOFT_ENTRIES]; /* pages of device memory, for C only */
     uint32_t budget[SOFT_SITES]; /* per site (struct site): executions until it is translated for the window again */
     uint32_t frame[SOFT_ENTRIES];
     uint64_t n_frames;

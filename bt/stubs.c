@@ -275,23 +275,18 @@ static void gen_miss(struct bt *bt, struct emit *e)
     gen_fast_call(bt, e, fast_miss);
 }
 
-/* soft_miss(): entered by call, with R8 = guest linear address and ECX in soft_rcx.  Before the instruction begins again, the FP state
- * is where it was. */
-static void gen_soft(struct bt *bt, struct emit *e)
+/* target(bt, resume) with the guest's FP state saved, if it was in the host's registers; it is there again when code goes on. */
+static void gen_saving_call(struct bt *bt, struct emit *e, const void *target)
 {
     struct hinsn fxrstor = {.rex_w = true, .op = {0x0f, 0xae}, .n_op = 2, .has_modrm = true, .is_mem = true, .reg = 1, .mem = CPU_FIELD(fpu)};
     uint8_t *leave, *none, *no_upper;
 
-    bt->stub_soft = emit_here(e);
-    pop(e, H_R9);
-    emit_store(e, HOT(resume), H_R9, 8);
-    emit_store(e, HOT(soft_gla), H_R8, 8);
-    emit_load(e, H_RCX, HOT(soft_rcx), 8);
     gen_save(e);
     emit_load(e, H_RCX, HOT(fp_loaded), 8);
     emit_store(e, HOT(soft_fp), H_RCX, 8);
     gen_save_fp(bt, e);
-    gen_call_c(e, soft_miss);
+    emit_load(e, H_RSI, HOT(resume), 8);
+    gen_call_c(e, target);
     leave = gen_is_reason(e);
     emit_load(e, H_RCX, HOT(soft_fp), 8);
     none = emit_short(e, CC_JECXZ);
@@ -308,6 +303,26 @@ static void gen_soft(struct bt *bt, struct emit *e)
     emit_patch32(e, leave);
     emit_mov_rr32(e, H_R10, H_R11);
     emit_jmp(e, bt->stub_signal);
+}
+
+/* Entered by call, with R8 = guest linear address and ECX in soft_rcx. */
+static void gen_soft(struct bt *bt, struct emit *e)
+{
+    bt->stub_soft = emit_here(e);
+    pop(e, H_R9);
+    emit_store(e, HOT(resume), H_R9, 8);
+    emit_store(e, HOT(soft_gla), H_R8, 8);
+    emit_load(e, H_RCX, HOT(soft_rcx), 8);
+    gen_saving_call(bt, e, soft_miss);
+}
+
+/* Entered by call, like gen_site(). */
+static void gen_io(struct bt *bt, struct emit *e)
+{
+    bt->stub_io = emit_here(e);
+    pop(e, H_R8);
+    emit_store(e, HOT(resume), H_R8, 8);
+    gen_saving_call(bt, e, fast_io);
 }
 
 static void gen_gates(struct bt *bt, struct emit *e)
@@ -353,6 +368,7 @@ void stubs_generate(struct bt *bt)
     bt->stub_callout = gen_site(bt, e, EXIT_CALLOUT);
     gen_fast(bt, e);
     gen_soft(bt, e);
+    gen_io(bt, e);
     bt->stub_underflow = emit_here(e); /* the return stack is empty: stay at its top */
     emit_load(e, H_RSP, HOT(ret_top), 8);
     bt->stub_indirect = emit_here(e); /* R8 = guest EIP wanted; polls, since returns that mispredict may form loops */

@@ -14,8 +14,7 @@
 #define SITE_PATIENCE 64
 #define SITE_PATIENCE_MAX 9 /* 64 << 9 fits 16 bits */
 #define SOFT_FILLS 4
-#define SOFT_CREDIT 512 /* executions that cost as much as a fault and a mapping, about */
-#define SOFT_CREDIT_MAX 16384
+#define SOFT_CREDIT_MAX 32 /* times what one miss gives */
 
 static unsigned block_hash(uint64_t code, uint32_t rip, uint32_t mode)
 {
@@ -449,11 +448,11 @@ uint32_t site_soft(const struct bt *bt, uint64_t code)
     return s->code == code && s->is_soft ? (uint32_t)(s - bt->sites) : SITE_NONE;
 }
 
-void site_note_miss(struct bt *bt, uint32_t index)
+void site_note_miss(struct bt *bt, uint32_t index, unsigned credit)
 {
     uint32_t *budget = &bt->soft->budget[index];
 
-    *budget = *budget + SOFT_CREDIT < SOFT_CREDIT_MAX ? *budget + SOFT_CREDIT : SOFT_CREDIT_MAX;
+    *budget = *budget < credit * SOFT_CREDIT_MAX ? *budget + credit : *budget;
 }
 
 void site_release_soft(struct bt *bt, uint32_t index, uint64_t code)

@@ -50,6 +50,12 @@ void xlat_callout(struct xlat *x, const struct insn *in, bool may_resume)
             stub = x->bt->stub_callout;
         }
     }
+    if (site.fast == FAST_NONE && fast_io_fits(x->bt, in, &site)) {
+        if (xlat_io_operands(x, in, &site))
+            stub = x->bt->stub_io;
+        else
+            site.fast = FAST_NONE, site.arg = 0;
+    }
     emit_call(x->e, stub);
     emit_bytes(x->e, &site, sizeof(site));
     x->gated = GATE_NONE; /* C code may have run: the FP state was saved */
@@ -170,6 +176,7 @@ static bool translate_insn(struct xlat *x, const struct insn *in)
 {
     uint64_t code = x->b->code + (x->rips[x->i] - x->b->guest_rip);
 
+    x->soft = SITE_NONE;
     if (!cpu_has_feature(x->bt->cpu, in->desc->feature) || site_is_callout(x->bt, code))
         return false;
     x->soft = in->desc->iclass == INNOCUOUS || in->desc->iclass == BRANCH ? site_soft(x->bt, code) : SITE_NONE;

@@ -58,6 +58,7 @@ struct windows {
     const uint8_t *code_flags;
     struct soft *soft;
     uint64_t n_soft_keys;
+    uint32_t fault_error;
     window_code_fn *code_gone;
     void *opaque;
     uint64_t epoch, clock, maps;
@@ -799,9 +800,8 @@ struct landing {
 static enum window_fault land(struct windows *ws, struct window *w, gla_t gla, bool is_write, struct landing *l)
 {
     unsigned access = (is_write ? ACCESS_WRITE : ACCESS_READ) | (w->key.is_user ? ACCESS_USER : 0);
-    uint32_t error;
 
-    if (!paging_walk(ws->mem, &ws->cpu->paging, gla, access, true, &l->r, &error))
+    if (!paging_walk(ws->mem, &ws->cpu->paging, gla, access, true, &l->r, &ws->fault_error))
         return WINDOW_GUEST_FAULT;
     space_lookup(ws->mem, l->r.gpa, &l->run);
     if (!l->run.host || (l->run.mem_off & GUEST_PAGE_MASK) || l->run.len < GUEST_PAGE_SIZE)
@@ -828,6 +828,27 @@ enum window_fault window_soft_fill(struct windows *ws, struct window *w, gla_t g
     w->has_soft = true;
     soft_fill(ws->soft, w->soft_key + (gla >> 12), l.run.host, (uint32_t)gla, (uint32_t)l.frame, l.is_writable);
     return WINDOW_RETRY;
+}
+
+bool window_device(struct windows *ws, struct window *w, gla_t gla, bool is_write, gpa_t *gpa)
+{
+    uint64_t key = w->soft_key + ((uint32_t)gla >> 12);
+    unsigned i = key & (SOFT_ENTRIES - 1);
+    struct landing l = {0};
+
+    if (ws->soft->device_key[i] + key == 0) {
+        *gpa = ws->soft->device_gpa[i] | (gla & GUEST_PAGE_MASK);
+        return true;
+    }
+    if (land(ws, w, gla & 0xfffff000u, is_write, &l) != WINDOW_DEVICE || l.run.host || (l.r.levels && !note_tables(ws, w, gla, &l.r)))
+        return false;
+    *gpa = l.r.gpa | (gla & GUEST_PAGE_MASK);
+    if (!l.r.may_write || !(l.r.is_dirty || l.r.levels == 0))
+        return true; /* a write will have more to do */
+    w->has_soft = true;
+    ws->soft->device_key[i] = -key;
+    ws->soft->device_gpa[i] = l.r.gpa;
+    return true;
 }
 
 enum window_fault window_fill(struct windows *ws, struct window *w, gla_t gla, bool is_write, uint64_t *code_frame)
@@ -938,6 +959,11 @@ void windows_destroy(struct windows *ws)
     munmap(ws->rmap_head, ws->n_frames * sizeof(*ws->rmap_head) + 4096);
     free(ws->nodes);
     free(ws);
+}
+
+uint32_t windows_fault_error(const struct windows *ws)
+{
+    return ws->fault_error;
 }
 
 const struct window_stats *windows_stats(const struct windows *ws)

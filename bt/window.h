@@ -81,6 +81,12 @@ enum window_fault window_fill(struct windows *ws, struct window *w, gla_t gla, b
 /* The same for the software TLB: nothing is mapped. */
 enum window_fault window_soft_fill(struct windows *ws, struct window *w, gla_t gla, bool is_write, uint64_t *frame);
 
+/* Is this page a device's?  *gpa is where gla is.  Sets A and D. */
+bool window_device(struct windows *ws, struct window *w, gla_t gla, bool is_write, gpa_t *gpa);
+
+/* Error code of the #PF that was the last WINDOW_GUEST_FAULT. */
+uint32_t windows_fault_error(const struct windows *ws);
+
 /* Frame of the code at gla, walking as a fetch; notes the page in w->code.  -1: not fetchable, or not memory. */
 int64_t window_code_frame(struct windows *ws, struct window *w, gla_t gla);
 /* The frame now holds code: make it read-only in every window. */

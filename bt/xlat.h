@@ -115,6 +115,9 @@ void xlat_take_if(struct emit *e); /* IF of R8 = IF of R11; R9 is used */
 bool xlat_real(struct xlat *x, const struct insn *in);
 void xlat_set_real_segment(struct emit *e, unsigned seg); /* segment register = R11, a zero-extended selector; R9 is used */
 
+/* xlat_io.c: emits what a call-out of fast_io.c must know.  False: it has no fast form here. */
+bool xlat_io_operands(struct xlat *x, const struct insn *in, const struct callout_site *site);
+
 /* xlat_far.c: true also for its own call-outs */
 bool xlat_far(struct xlat *x, const struct insn *in);
 

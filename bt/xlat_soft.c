@@ -41,7 +41,8 @@ static void check_crossing(struct emit *e, unsigned size)
 bool xlat_soft(struct xlat *x, struct hmem ea, unsigned size, bool is_write, struct hmem *m)
 {
     struct soft *s = x->bt->soft;
-    struct soft_site site = {.index = x->soft, .is_write = is_write, .size = (uint8_t)size};
+    struct soft_site site = {.index = x->soft, .is_write = is_write, .size = (uint8_t)size,
+                             .is_plain = !(x->insns[x->i].desc->attr & (ATTR_X87 | ATTR_MMX | ATTR_SSE | ATTR_AVX))};
     struct emit *e = x->e;
     uint8_t *spent, *hit;
 
