@@ -1,6 +1,7 @@
 /* The dispatcher: finds the block for the guest's EIP, enters it, and deals with whatever brought control back; and the fault
  * handler that maps guest memory or recovers the guest's exact state. */
 #include "bt/check.h"
+#include "bt/fast.h"
 
 #include <asm/prctl.h>
 #include <cpuid.h>
@@ -19,6 +20,7 @@
 #define RETURN_STACK_GUARD 4096
 #define HEAT_BITS 18
 #define HEAT_PERIOD (1u << (HEAT_BITS - 1)) /* cold runs until they are forgotten, lest all code be hot at once */
+#define ARITHMETIC_FAULTS 4 /* of an instruction; then it is called out */
 #define COLD_RUNS 3        /* code is interpreted so many times before it is translated */
 #define CALL_BYTES 5       /* of call rel32 */
 #define COLD_INSNS_MAX 64  /* in one go */
@@ -32,6 +34,8 @@ const char *const bt_technique_names[BT_TECHNIQUES] = {
     [BT_FOLD] = "fold",
     [BT_LINKS] = "links",
     [BT_FAR] = "far",
+    [BT_SOFT] = "soft",
+    [BT_SHARE] = "share",
 };
 
 /* --- entering --- */
@@ -74,6 +78,11 @@ static enum exit_reason enter(struct bt *bt, const uint8_t *host_pc)
     bt->is_running = true;
     reason = bt->enter(bt->cpu, host_pc);
     bt->is_running = false;
+    bt->dead_at_exit = bt->stats.dead_blocks + bt->stats.cache_flushes;
+    if (bt->stale) {
+        tcache_kill(bt, bt->stale);
+        bt->stale = NULL;
+    }
     if (bt->ctx)
         bt->ctx = (struct ctx *)(uintptr_t)hot_of(bt->cpu)->ctx;
     return (enum exit_reason)reason;
@@ -98,6 +107,7 @@ void ctx_enter(struct bt *bt, struct ctx *c)
     hot->window_base = (uint64_t)(uintptr_t)bt->ctx->w->base;
     hot->code_map = (uint64_t)(uintptr_t)bt->ctx->w->code;
     hot->jump_table = (uint64_t)(uintptr_t)bt->ctx->jump_table;
+    hot->soft_key = bt->ctx->w->soft_key;
     set_gs_base(bt, hot->window_base);
     bt_reset_return_stack(bt);
 }
@@ -113,8 +123,7 @@ static void ctx_select(struct bt *bt)
 
 /* --- finding --- */
 
-/* After an instruction of the interpreter: may control go on in the current context? */
-static bool may_go_on(struct bt *bt)
+bool bt_may_go_on(struct bt *bt)
 {
     const struct cpu *cpu = bt->cpu;
 
@@ -148,7 +157,7 @@ static void run_cold(struct bt *bt)
         rip = (uint32_t)cpu->rip;
         cpu_step(cpu);
         n++;
-    } while ((uint32_t)cpu->rip - rip - 1 < 15 && n < COLD_INSNS_MAX && bt->ctx == c && may_go_on(bt));
+    } while ((uint32_t)cpu->rip - rip - 1 < 15 && n < COLD_INSNS_MAX && bt->ctx == c && bt_may_go_on(bt));
     bt->stats.cold_runs++;
     bt->stats.cold_insns += n;
 }
@@ -286,13 +295,57 @@ static const uint8_t *on_chain(struct bt *bt)
     return bt->codemem.exec + b->direct;
 }
 
+/* Counts what call-out sites are for: devices, pages with code, #DE and what FP instructions raise. */
+static uint64_t needs_of(const struct cpu *cpu)
+{
+    const uint64_t *e = cpu->stats.exceptions;
+
+    return cpu->stats.indirect_accesses + e[VEC_DE] + e[VEC_MF] + e[VEC_XM];
+}
+
+/* Would the window fault there? */
+static bool is_unmapped(const struct bt *bt, uint64_t gla, bool is_write)
+{
+    uint32_t page = bt->ctx->w->page[(uint32_t)gla >> GUEST_PAGE_SHIFT];
+
+    return !page || (is_write && !(page & 1));
+}
+
+/* The budget of a site is spent.  Hits may have been other sites' misses: if the page is not in the window, it is mapped there and the
+ * site has one more chance.  True: it had. */
+static bool is_spent(struct bt *bt, uint32_t index, uint64_t gla, bool is_write)
+{
+    uint64_t frame;
+
+    if (bt->soft->budget[index] != 0)
+        return false;
+    if (!is_unmapped(bt, gla, is_write))
+        return true;
+    (void)window_fill(bt->windows, bt->ctx->w, (uint32_t)gla, is_write, &frame);
+    site_note_miss(bt, index, SOFT_CREDIT);
+    return false;
+}
+
+/* A string instruction with software lookup is about to be interpreted.  True: it was not worth it, for long enough. */
+static bool spend_string(struct bt *bt, const struct callout_site *site)
+{
+    const uint64_t *gpr = bt->cpu->gpr;
+    bool is_write = site->arg & SOFT_WRITES;
+
+    if (((site->arg & SOFT_SI) && is_unmapped(bt, gpr[REG_SI], false)) || ((site->arg & SOFT_DI) && is_unmapped(bt, gpr[REG_DI], is_write)))
+        site_note_miss(bt, site->site, SOFT_CREDIT_STRING);
+    else if (bt->soft->budget[site->site])
+        bt->soft->budget[site->site]--;
+    return bt->soft->budget[site->site] == 0;
+}
+
 /* Interpret the instruction of a call-out; returns where to go on in the same block, or NULL. */
 static const uint8_t *on_callout(struct bt *bt)
 {
     struct cpu *cpu = bt->cpu;
     const uint8_t *resume = (const uint8_t *)hot_of(cpu)->resume;
     struct callout_site site;
-    uint64_t dead = bt->stats.dead_blocks + bt->stats.cache_flushes, indirect;
+    uint64_t dead = bt->dead_at_exit, indirect; /* a block that was killed since then must not go on */
     uint32_t next;
 
     memcpy(&site, resume, sizeof(site));
@@ -320,17 +373,24 @@ static const uint8_t *on_callout(struct bt *bt)
         cpu_step(cpu);
         return NULL;
     }
-    indirect = cpu->stats.indirect_accesses;
+    indirect = needs_of(cpu);
+    bool is_string = site.fast == FAST_NONE && (site.arg & SOFT_STRING), is_unworthy = is_string && spend_string(bt, &site);
     cpu_step(cpu);
-    if (site.site != SITE_NONE && bt_has(bt, BT_DECAY) &&
-        site_note_execution(bt, site.site, cpu->stats.indirect_accesses != indirect)) {
+    if (is_unworthy) {
+        struct block *spent = tcache_by_host(bt, resume - 1);
+
+        bt->stats.soft_released++;
+        site_release_soft(bt, site.site, spent->code + (site.guest_rip - spent->guest_rip));
+        tcache_kill(bt, spent);
+    } else if (site.site != SITE_NONE && !is_string && bt_has(bt, BT_DECAY) &&
+        site_note_execution(bt, site.site, needs_of(cpu) != indirect)) {
         bt->stats.sites_released++;
         tcache_kill(bt, tcache_by_host(bt, resume - 1));
     }
     next = site.guest_rip + site.insn_len;
     if (!(cpu->mode & MODE_CS32))
         next &= 0xffff;
-    if (site.may_resume && (uint32_t)cpu->rip == next && dead == bt->stats.dead_blocks + bt->stats.cache_flushes && may_go_on(bt))
+    if (site.may_resume && (uint32_t)cpu->rip == next && dead == bt->stats.dead_blocks + bt->stats.cache_flushes && bt_may_go_on(bt))
         return resume; /* (a stale mode was updated by cpu_step) */
     bt->stats.callouts_ended++;
     hot_of(cpu)->icount -= rest;
@@ -375,6 +435,15 @@ static void on_fault_exit(struct bt *bt)
     if (bt->lockstep)
         lockstep_after(bt->lockstep, bt->fault_block,
                        (unsigned)(hot_of(bt->cpu)->icount & 0xffffffff));
+    if (bt->is_fp_fault && site_note_fault(bt, bt->fault_code, ARITHMETIC_FAULTS)) {
+        bt->stats.retranslated_sites++;
+        if (!bt->fault_block->is_dead)
+            tcache_kill(bt, (struct block *)bt->fault_block);
+    }
+    if (bt->fault_kind == WINDOW_GUEST_FAULT && !bt->is_fp_fault && !bt->fault_block->is_dead && site_note_fill(bt, bt->fault_block, bt->fault_code)) {
+        bt->stats.soft_sites++;
+        tcache_kill(bt, (struct block *)bt->fault_block);
+    }
     if (bt->fault_kind != WINDOW_GUEST_FAULT && !(bt->fault_kind == WINDOW_CODE_WRITE && give_up_code(bt)) &&
         site_note_fault(bt, bt->fault_code, bt->fault_kind == WINDOW_CODE_WRITE ? 1 : 2)) {
         bt->stats.retranslated_sites++;
@@ -382,6 +451,59 @@ static void on_fault_exit(struct bt *bt)
             tcache_kill(bt, (struct block *)bt->fault_block);
     }
     cpu_step(bt->cpu);
+}
+
+/* Translated again, the instruction will be another kind of access. */
+static void on_site_exit(struct bt *bt)
+{
+    if (bt->lockstep)
+        lockstep_after(bt->lockstep, bt->fault_block, (unsigned)(hot_of(bt->cpu)->icount & 0xffffffff));
+    tcache_kill(bt, (struct block *)bt->fault_block);
+}
+
+/* Stopped in host code at pc, of the instruction that r is about. */
+static void stopped_at(struct bt *bt, const struct block *b, const struct recover *r)
+{
+    uncount(bt, r);
+    bt->fault_block = b;
+    bt->fault_code = b->code + (r->guest_rip - b->guest_rip);
+}
+
+const uint8_t *soft_miss(struct bt *bt)
+{
+    struct bt_hot *hot = hot_of(bt->cpu);
+    const struct soft_site *site = (const struct soft_site *)hot->resume;
+    const uint8_t *pc = (const uint8_t *)site - 1;
+    const struct block *b = tcache_by_host(bt, pc);
+    const struct recover *r = tcache_recover(bt, b, pc);
+    uint64_t code = b->code + (r->guest_rip - b->guest_rip);
+
+    bt->ctx = (struct ctx *)(uintptr_t)hot->ctx;
+    bt->cpu->rip = r->guest_rip;
+    if (is_spent(bt, site->index, hot->soft_gla, site->is_write)) {
+        bt->stats.soft_released++;
+        site_release_soft(bt, site->index, code);
+        stopped_at(bt, b, r);
+        return (const uint8_t *)(uintptr_t)EXIT_SITE;
+    }
+    bt->stats.soft_misses++;
+    site_note_miss(bt, site->index, SOFT_CREDIT);
+    bool is_inside = (hot->soft_gla & GUEST_PAGE_MASK) + site->size <= GUEST_PAGE_SIZE;
+    bt->fault_kind = WINDOW_GUEST_FAULT; /* for the interpreter, in any case, if it reaches into the next page */
+    if (is_inside)
+        bt->fault_kind = window_soft_fill(bt->windows, bt->ctx->w, hot->soft_gla, site->is_write, &bt->fault_frame);
+    if (bt->fault_kind == WINDOW_RETRY)
+        return bt->codemem.exec + r->host_off;
+    if (is_inside && bt->fault_kind == WINDOW_GUEST_FAULT && site->is_plain) {
+        const uint8_t *to = fast_page_fault(bt, r->guest_rip, (uint32_t)hot->soft_gla, windows_fault_error(bt->windows));
+
+        if (to != FAST_DECLINED) {
+            uncount(bt, r);
+            return to;
+        }
+    }
+    stopped_at(bt, b, r);
+    return (const uint8_t *)(uintptr_t)EXIT_FAULT;
 }
 
 /* --- the fault handler: runs on the signal stack, interrupting translated code only --- */
@@ -440,13 +562,35 @@ static bool leave(struct bt *bt, struct fault *f, enum exit_reason reason)
         r = tcache_recover(bt, b, pc);
         save_state(bt, f, r->guest_rip, r->fix);
         bt->cpu->gpr[REG_SP] = (uint32_t)(bt->cpu->gpr[REG_SP] + (uint64_t)(int64_t)(4 * r->sp_words));
-        uncount(bt, r);
-        bt->fault_block = b;
-        bt->fault_code = b->code + (r->guest_rip - b->guest_rip);
+        stopped_at(bt, b, r);
     }
     f->regs[FAULT_R10] = reason;
     f->regs[FAULT_RIP] = (long long)(uintptr_t)bt->stub_signal;
     return true;
+}
+
+/* MOVS, CMPS, STOS, LODS or SCAS, at its prefixes. */
+static bool is_string_op(const uint8_t *pc)
+{
+    while (*pc == 0x66 || *pc == 0xf2 || *pc == 0xf3)
+        pc++;
+    return (*pc >= 0xa4 && *pc <= 0xa7) || (*pc >= 0xaa && *pc <= 0xaf);
+}
+
+/* The page was mapped.  Does this happen so often here that the instruction shall look pages up in software? */
+static bool notes_fill(struct bt *bt, const struct fault *f)
+{
+    const uint8_t *pc = (const uint8_t *)f->regs[FAULT_RIP];
+    const struct block *b = tcache_by_host(bt, pc);
+
+    if (!b || !site_note_fill(bt, b, b->code + (tcache_recover(bt, b, pc)->guest_rip - b->guest_rip)))
+        return false;
+    bt->stats.soft_sites++;
+    if (!is_string_op(pc))
+        return true;
+    bt->soft->budget[site_soft(bt, b->code + (tcache_recover(bt, b, pc)->guest_rip - b->guest_rip))] = SOFT_CREDIT_STRING;
+    bt->stale = (struct block *)b; /* it goes on where it is, which may be in the middle of a REP */
+    return false;
 }
 
 static bool on_fault(void *opaque, struct fault *f)
@@ -488,7 +632,7 @@ static bool on_fault(void *opaque, struct fault *f)
         case WINDOW_RETRY:
             bt->stats.sig_fill++;
             if (bt->ctx)
-                return true;
+                return !notes_fill(bt, f) || leave(bt, f, EXIT_SITE);
             /* The window had to be emptied, and the contexts with their jump tables went with it. */
             if (!leave(bt, f, EXIT_POLL))
                 return false;
@@ -558,6 +702,9 @@ static void run_block(struct bt *bt)
             continue;
         case EXIT_FAULT:
             on_fault_exit(bt);
+            continue;
+        case EXIT_SITE:
+            on_site_exit(bt);
             continue;
         case EXIT_POLL:
             bt->stats.polls++;
@@ -685,12 +832,12 @@ struct bt *bt_create(struct cpu *cpu, const struct bt_options *opt, const char *
     bt->cpu = cpu;
     bt->opt = *opt;
     bt->table_fd = -1;
+    bt->n_frames = guestmem_size(cpu->board.guestmem) >> 12;
     bt->has_fsgsbase = (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE) != 0;
     __builtin_cpu_init();
     bt->has_bmi2 = __builtin_cpu_supports("bmi2");
     bt->has_sahf = __get_cpuid(0x80000001, &eax, &ebx, &ecx, &edx) && (ecx & 1); /* LAHF, SAHF in 64-bit mode */
     bt->has_avx = __builtin_cpu_supports("avx");
-    bt->n_frames = guestmem_size(cpu->board.guestmem) >> 12;
     bt->hash = calloc(1u << BLOCK_HASH_BITS, sizeof(*bt->hash));
     bt->frame_kills = calloc(bt->n_frames + 1, 1);
     bt->frame_has_site = calloc(bt->n_frames + 1, 1);
@@ -707,6 +854,8 @@ struct bt *bt_create(struct cpu *cpu, const struct bt_options *opt, const char *
                           .end = bt->codemem.write + bt->codemem.size};
     hot_of(cpu)->mxcsr_default = 0x1f80;
     hot_of(cpu)->bt = bt;
+    if (bt_has(bt, BT_SOFT) && bt->has_bmi2)
+        bt->soft = soft_create(bt->n_frames);
     stubs_generate(bt);
     if (opt->is_checked)
         check_generate(bt);
@@ -717,7 +866,7 @@ struct bt *bt_create(struct cpu *cpu, const struct bt_options *opt, const char *
         goto out_codemem;
     }
     bt->links = links_create();
-    bt->windows = bt->links ? windows_create(cpu, ctx_code_gone, bt) : NULL;
+    bt->windows = bt->links ? windows_create(cpu, bt->soft, bt_has(bt, BT_SHARE), ctx_code_gone, bt) : NULL;
     if (!bt->windows) {
         links_destroy(bt->links);
         *why = "cannot reserve address space for guest windows";
@@ -736,6 +885,7 @@ struct bt *bt_create(struct cpu *cpu, const struct bt_options *opt, const char *
     return bt;
 
 out_codemem:
+    soft_destroy(bt->soft);
     if (bt->table_fd >= 0)
         close(bt->table_fd);
     codemem_destroy(&bt->codemem);
@@ -758,6 +908,7 @@ void bt_destroy(struct bt *bt)
     lockstep_destroy(bt->lockstep);
     windows_destroy(bt->windows);
     links_destroy(bt->links);
+    soft_destroy(bt->soft);
     if (bt->perf_map)
         fclose(bt->perf_map);
     munmap(bt->return_stack, RETURN_STACK_GUARD + RETURN_STACK_BYTES + 4096);
@@ -800,6 +951,9 @@ unsigned bt_counters(const struct bt *bt, struct bt_counter *out, unsigned max)
         {"sites translated in full again", s->sites_released},
         {"call-outs done in place", s->fast},
         {"lookups done in place", s->fast_lookups},
+        {"sites with software lookup", s->soft_sites},
+        {"of them given up", s->soft_released},
+        {"software lookups that missed", s->soft_misses},
         {"runs of cold code", s->cold_runs},
         {"instructions in them", s->cold_insns},
         {"pages of code given up", s->frames_given_up},
@@ -821,6 +975,7 @@ unsigned bt_counters(const struct bt *bt, struct bt_counter *out, unsigned max)
         {"window map calls", w->map_calls},
         {"window drops", w->drops},
         {"window resets", w->resets},
+        {"window handed to another address space", w->rebases},
         {"window pages mapped", w->fill_pages},
         {"window write upgrades", w->upgrades},
         {"window pages dropped", w->drop_pages},

@@ -16,6 +16,8 @@ enum bt_technique {
     BT_FOLD,         /* runs of pushes and pops change ESP once */
     BT_LINKS,        /* jumps between pages without a guard while all windows agree */
     BT_FAR,          /* far calls, jumps, returns, INT and IRET of real mode in place */
+    BT_SOFT,         /* look pages up in software at sites whose pages come and go */
+    BT_SHARE,        /* one supervisor window for address spaces that are used seldom */
     BT_TECHNIQUES
 };
 extern const char *const bt_technique_names[BT_TECHNIQUES];

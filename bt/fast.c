@@ -10,6 +10,7 @@
 #include "cpu/insn.h"
 #include "cpu/ops.h"
 #include "cpu/protect.h"
+#include "host/log.h"
 
 /* --- guest memory: what a window maps, or not at all --- */
 
@@ -245,11 +246,18 @@ static bool ring0_stack(struct bt *bt, struct window *w, struct segment *ss, uin
     return !selector_is_null(sel) && !(sel & 3) && read_descriptor(bt, sel, ss) && is_flat_stack(ss) && segment_dpl(ss) == 0;
 }
 
-/* INT n through a 32-bit gate, within ring 0 or from outside into it, between flat stacks. */
-static const uint8_t *int_n(struct bt *bt, const struct callout_site *site)
+/* INT n, or a fault of the instruction at return_eip. */
+struct interrupt {
+    uint8_t vector;
+    bool is_fault, has_error;
+    uint32_t return_eip, error;
+};
+
+/* Through a 32-bit gate, within ring 0 or from outside into it, between flat stacks. */
+static const uint8_t *interrupt(struct bt *bt, const struct interrupt *in)
 {
     struct cpu *cpu = bt->cpu;
-    uint32_t entry = (uint32_t)cpu->idtr.base + site->arg * 8u, esp = (uint32_t)cpu->gpr[REG_SP], eip;
+    uint32_t entry = (uint32_t)cpu->idtr.base + in->vector * 8u, esp = (uint32_t)cpu->gpr[REG_SP], eip;
     struct window *w = system_window(bt);
     bool is_inner = cpu->cpl != 0;
     struct segment cs, ss;
@@ -257,10 +265,10 @@ static const uint8_t *int_n(struct bt *bt, const struct callout_site *site)
     unsigned type, size;
     uint8_t *frame;
 
-    if (!w || site->arg * 8u + 7 > cpu->idtr.limit || !(gate = reach(bt, w, entry, 8, false)))
+    if (!w || in->vector * 8u + 7 > cpu->idtr.limit || !(gate = reach(bt, w, entry, 8, false)))
         return FAST_DECLINED;
     type = gate[5] & 0x1f;
-    if ((type != SYS_INT32 && type != SYS_TRAP32) || !(gate[5] & 0x80) || (gate[5] >> 5 & 3u) < cpu->cpl ||
+    if ((type != SYS_INT32 && type != SYS_TRAP32) || !(gate[5] & 0x80) || (!in->is_fault && (gate[5] >> 5 & 3u) < cpu->cpl) ||
         !read_descriptor(bt, (uint16_t)load_le(gate + 2, 2), &cs) || selector_is_null(cs.sel))
         return FAST_DECLINED;
     eip = (uint32_t)load_le(gate, 2) | (uint32_t)load_le(gate + 6, 2) << 16;
@@ -268,13 +276,18 @@ static const uint8_t *int_n(struct bt *bt, const struct callout_site *site)
         return FAST_DECLINED;
     if (is_inner ? !ring0_stack(bt, w, &ss, &esp) : !is_flat_stack(&cpu->seg[SEG_SS]))
         return FAST_DECLINED;
-    size = is_inner ? 20 : 12;
+    size = (is_inner ? 20 : 12) + (in->has_error ? 4 : 0);
     frame = reach(bt, w, esp - size, size, true);
     if (!frame)
         return FAST_DECLINED;
-    store_le(frame, 4, site->guest_rip + site->insn_len);
+    esp -= size;
+    if (in->has_error) {
+        store_le(frame, 4, in->error);
+        frame += 4;
+    }
+    store_le(frame, 4, in->return_eip);
     store_le(frame + 4, 4, cpu->seg[SEG_CS].sel);
-    store_le(frame + 8, 4, cpu->eflags);
+    store_le(frame + 8, 4, cpu->eflags | (in->is_fault ? EFLAGS_RF : 0));
     if (is_inner) {
         store_le(frame + 12, 4, cpu->gpr[REG_SP]);
         store_le(frame + 16, 4, cpu->seg[SEG_SS].sel);
@@ -283,11 +296,63 @@ static const uint8_t *int_n(struct bt *bt, const struct callout_site *site)
     cs.sel &= 0xfffc;
     cpu->seg[SEG_CS] = cs;
     cpu->cpl = 0;
-    cpu->gpr[REG_SP] = (uint32_t)(esp - size);
+    cpu->gpr[REG_SP] = esp;
     cpu->eflags &= ~(EFLAGS_NT | (type == SYS_INT32 ? EFLAGS_IF : 0));
     cpu->is_mode_stale = true;
-    cpu->stats.soft_interrupts++;
+    if (in->is_fault)
+        cpu->stats.exceptions[in->vector & 31]++;
+    else
+        cpu->stats.soft_interrupts++;
     return go_to(bt, eip);
+}
+
+/* Faults have the plain case only: 32-bit protected mode, and nobody who wants to read about exceptions or to compare. */
+static const uint8_t *fault(struct bt *bt, const struct interrupt *in)
+{
+    return bt->lockstep || (bt->cpu->eflags & EFLAGS_VM) || !mode_is_protected(bt->cpu->mode) || (log_mask & LOG_EXC) ? FAST_DECLINED : interrupt(bt, in);
+}
+
+const uint8_t *fast_page_fault(struct bt *bt, uint32_t guest_rip, uint32_t cr2, uint32_t error)
+{
+    const struct interrupt in = {.vector = VEC_PF, .is_fault = true, .has_error = true, .return_eip = guest_rip, .error = error};
+    const uint8_t *to;
+
+    if (!bt_has(bt, BT_FAST))
+        return FAST_DECLINED;
+    to = fault(bt, &in);
+    if (to != FAST_DECLINED)
+        bt->cpu->cr2 = cr2;
+    bt->missing_in = NULL; /* the interpreter will do it all */
+    return to;
+}
+
+static const uint8_t *int_n(struct bt *bt, const struct callout_site *site)
+{
+    const struct interrupt in = {.vector = site->arg, .return_eip = site->guest_rip + site->insn_len};
+
+    return interrupt(bt, &in);
+}
+
+/* DIV and IDIV by a register; #DE or not. */
+static const uint8_t *divide(struct bt *bt, const struct callout_site *site)
+{
+    const struct interrupt in = {.vector = VEC_DE, .is_fault = true, .return_eip = site->guest_rip};
+    uint64_t *gpr = bt->cpu->gpr;
+    uint32_t mask = site->arg & DIV_16 ? 0xffff : 0xffffffff;
+    uint64_t by = gpr[site->arg & 7] & mask;
+    const uint8_t *to;
+
+    if (!(site->arg & DIV_SIGNED) && (gpr[REG_DX] & mask) < by)
+        return FAST_DECLINED; /* what it leaves in the flags is the processor's business */
+    if ((site->arg & DIV_SIGNED) && by != 0)
+        return FAST_DECLINED;
+    to = fault(bt, &in);
+    if (to != FAST_DECLINED) {
+        uncount_rest(bt, site);
+        if (bt->opt.want_counts)
+            hot_of(bt->cpu)->icount--;
+    }
+    return to;
 }
 
 const uint8_t *fast_miss(struct bt *bt, uint32_t guest_rip)
@@ -339,9 +404,12 @@ const uint8_t *fast_callout(struct bt *bt, const struct callout_site *site)
     case FAST_INT:
         to = int_n(bt, site);
         break;
+    case FAST_DIV:
+        to = divide(bt, site);
+        break;
     }
     if (to != FAST_DECLINED) {
-        cpu->stats.insns_interp++;
+        cpu->stats.insns_interp += site->fast != FAST_DIV;
         hot_of(cpu)->icount += bt->lockstep != NULL; /* of the block; call-outs are not in its count */
         cpu->stats.sens_executed[bt->causes[site->cause].desc->sens]++;
         bt->stats.fast++;
@@ -367,6 +435,9 @@ bool fast_fits(const struct bt *bt, const struct insn *in, uint32_t mode, uint8_
         *arg = in->opcode >> 3 & 7;
         if (*arg < SEG_COUNT && *arg != SEG_SS && *arg != SEG_CS)
             *kind = FAST_POP_SREG;
+    } else if ((insn_is(in, op_div) || insn_is(in, op_idiv)) && !in->is_mem && (in->opsize == 4 || in->opsize == 2) && !(in->desc->attr & ATTR_BYTE)) {
+        *kind = FAST_DIV;
+        *arg = (uint8_t)(in->rm | (in->opsize == 2 ? DIV_16 : 0) | (insn_is(in, op_idiv) ? DIV_SIGNED : 0));
     } else if (insn_is(in, op_rdtsc) && !bt->lockstep) { /* the interpreter would read another time */
         *kind = FAST_RDTSC;
     } else if (insn_is(in, op_sysenter)) {

@@ -4,7 +4,11 @@
 
 #include "bt/priv.h"
 
-enum fast_kind { FAST_NONE, FAST_MOV_SREG, FAST_MOV_SREG_MEM /* selector in hot.fast_operand */, FAST_POP_SREG, FAST_RDTSC, FAST_SYSENTER, FAST_SYSEXIT, FAST_IRET, FAST_INT };
+enum fast_kind { FAST_NONE, FAST_MOV_SREG, FAST_MOV_SREG_MEM /* selector in hot.fast_operand */, FAST_POP_SREG, FAST_RDTSC, FAST_SYSENTER, FAST_SYSEXIT, FAST_IRET, FAST_INT,
+                 FAST_DIV /* of a site that raised #DE; arg: register, DIV_16, DIV_SIGNED */,
+                 FAST_IN, FAST_OUT /* arg: size, IO_IMMEDIATE; arg2: port */, FAST_DEVICE_LOAD, FAST_DEVICE_STORE /* arg: size, register << 4 */ };
+enum { IO_IMMEDIATE = 8 };
+enum { DIV_16 = 8, DIV_SIGNED = 16 };
 
 /* What fast_callout() returns instead of a host address: exit reasons. */
 #define FAST_DECLINED ((const uint8_t *)(uintptr_t)EXIT_CALLOUT) /* nothing was done */
@@ -17,6 +21,13 @@ bool fast_fits(const struct bt *bt, const struct insn *in, uint32_t mode, uint8_
 /* Called by generated code with struct cpu up to date but for FP state.  Executes the site's instruction; returns where to go on
  * (host address in the code cache; cpu->rip is the guest's), or one of the above. */
 const uint8_t *fast_callout(struct bt *bt, const struct callout_site *site);
+
+/* The same for fast_io.c, called with the FP state saved. */
+bool fast_io_fits(const struct bt *bt, const struct insn *in, struct callout_site *site);
+const uint8_t *fast_io(struct bt *bt, const struct callout_site *site);
+
+/* #PF of the instruction at guest_rip, which has had no effect yet, with this CR2; the FP state does not matter. */
+const uint8_t *fast_page_fault(struct bt *bt, uint32_t guest_rip, uint32_t cr2, uint32_t error);
 
 /* The same for an indirect jump to guest_rip that missed in the jump table. */
 const uint8_t *fast_miss(struct bt *bt, uint32_t guest_rip);

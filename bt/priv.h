@@ -33,6 +33,7 @@ enum exit_reason {
     EXIT_CALLOUT, /* hot.resume -> struct callout_site: interpret one instruction */
     EXIT_GATE,    /* an FP instruction that CR0 or CR4 forbid: hot.resume is in its code */
     EXIT_FAULT,   /* signal: state saved by the handler; interpret the instruction at cpu->rip */
+    EXIT_SITE,    /* the instruction at cpu->rip, of fault_block, must be translated in another way */
     EXIT_POLL,    /* something waits for us */
     EXIT_DONE,    /* an instruction was executed that leads elsewhere: see where */
     EXIT_REASONS
@@ -41,7 +42,7 @@ enum exit_reason {
 /* The part of struct cpu reserved for generated code (cpu->bt_words). */
 struct bt_hot {
     uint64_t host_rsp, ret_rsp, ret_top;
-    uint64_t fast_operand;
+    uint64_t fast_operand, fast_value;
     struct bt *bt;
     uint64_t window_base;
     uint64_t code_map;   /* window->code */
@@ -56,6 +57,8 @@ struct bt_hot {
     uint64_t scratch, flags_before; /* of one instruction */
     uint64_t ctx;                   /* struct ctx; translated code changes it with CS, see xlat_far.c */
     uint64_t far_ip, far_sel;       /* of one instruction */
+    uint64_t soft_key;              /* of linear page 0 in the window: soft.h */
+    uint64_t soft_rcx, soft_gla, soft_fp; /* of one instruction; the last: fp_loaded while soft_miss() runs */
 };
 _Static_assert(sizeof(struct bt_hot) <= sizeof(((struct cpu *)0)->bt_words), "bt_words too small");
 #define HOT(field) HMEM(R_CPU, offsetof(struct cpu, bt_words) + offsetof(struct bt_hot, field))
@@ -87,8 +90,19 @@ struct callout_site {
     uint8_t may_resume;
     uint16_t cause; /* of bt->causes */
     uint32_t site;  /* of bt->sites, or SITE_NONE */
-    uint8_t fast, arg; /* enum fast_kind, and what it needs to know */
+    uint8_t fast, arg; /* enum fast_kind, and what it needs to know; without one, of a string instruction with software lookup: SOFT_.. */
+    uint8_t arg2;
 } __attribute__((packed));
+
+/* Data after "call stub_soft". */
+struct soft_site {
+    uint32_t index; /* of bt->sites */
+    uint8_t is_write, size;
+    uint8_t is_plain; /* nothing but #PF can come of the instruction at this point */
+} __attribute__((packed));
+
+/* Bits of arg, then site is that of the software lookup: which addresses are used. */
+enum { SOFT_STRING = 1, SOFT_SI = 2, SOFT_DI = 4, SOFT_WRITES = 8 };
 
 /* Call-outs counted by instruction; is_site: one that faulted and was translated anew, else one that is never translated. */
 #define MAX_CAUSES 512
@@ -124,6 +138,7 @@ struct block {
     uint32_t second_frame; /* + 1, of a block made of one instruction that crosses a page; 0: none */
     uint16_t guest_len, n_insns;
     uint8_t gate; /* enum gate needed */
+    uint32_t number; /* of blocks translated before it */
     bool is_dead;
     uint32_t direct, indirect, gated, host_end; /* cache offsets: entries (gated: after the FP gate), end */
     uint32_t recover_first, n_recover;
@@ -160,6 +175,7 @@ struct bt_stats {
     uint64_t dead_blocks, cache_flushes, retranslated_sites, frames_given_up, ctxs, interp_shadow, enters, two_page;
     uint64_t lockstep_blocks, lockstep_insns;
     uint64_t cold_runs, cold_insns, sites_released, fast, fast_lookups, guards, links, links_cut;
+    uint64_t soft_misses, soft_sites, soft_released;
 };
 
 #define SITE_HASH_BITS 16
@@ -169,12 +185,17 @@ struct site { /* an instruction that faulted for a reason a call-out would avoid
     uint16_t ordinary;  /* executions as a call-out since the last that needed it */
     uint8_t patience;   /* such executions until it is translated in full again, as a shift: grows each time */
     bool is_callout;
+    bool is_soft;
+    uint32_t soft_since; /* blocks there were then: an older one may hold it still as it was */
+    uint16_t fills;     /* faults that filled the window or were the guest's, since it was translated for the window */
+    uint8_t soft_patience; /* as patience: so many more must come next time */
 };
 #define SITE_NONE 0xffffffffu
 
 struct bt {
     struct cpu *cpu;
     struct windows *windows;
+    struct soft *soft; /* NULL: technique off, or no room for it */
     struct codemem codemem;
     struct emit e; /* positioned at the end of the used cache */
     uint32_t code_start; /* offset of the first block, after the stubs */
@@ -185,7 +206,7 @@ struct bt {
 
     /* stubs, executable addresses */
     int (*enter)(struct cpu *cpu, const void *host_pc);
-    const uint8_t *stub_exit, *stub_signal, *stub_miss, *stub_lookup, *stub_chain, *stub_callout, *stub_fast, *stub_indirect,
+    const uint8_t *stub_exit, *stub_signal, *stub_miss, *stub_lookup, *stub_chain, *stub_callout, *stub_fast, *stub_soft, *stub_io, *stub_indirect,
         *stub_indirect_end, *stub_underflow, *gate_ok, *gate_load, *gate_load_avx, *gate_load_upper, *gate_block;
     const uint8_t *check_failure; /* where the stub of bt/check.c traps; NULL: not checking */
 
@@ -213,6 +234,8 @@ struct bt {
     struct site sites[1 << SITE_HASH_BITS];
     uint8_t *frame_has_site;     /* per frame */
     uint8_t *heat;               /* times interpreted lately, by a hash of place and EIP */
+    struct block *stale;    /* to be killed when translated code has stopped */
+    uint64_t dead_at_exit;  /* blocks, and flushes, when it stopped last */
     const struct block *fault_block; /* of the last EXIT_FAULT, and its instruction */
     uint64_t fault_code, fault_frame;
     enum window_fault fault_kind;
@@ -265,6 +288,14 @@ void bt_reset_return_stack(struct bt *bt);
 bool site_is_callout(const struct bt *bt, uint64_t code);
 bool site_note_fault(struct bt *bt, uint64_t code, unsigned faults); /* true: enough of them, from now on a call-out */
 uint32_t site_index(const struct bt *bt, uint64_t code); /* SITE_NONE: not a call-out */
+/* A fault that a software lookup would avoid.  True: enough of them, from now on it is one. */
+bool site_note_fill(struct bt *bt, const struct block *b, uint64_t code);
+uint32_t site_soft(const struct bt *bt, uint64_t code); /* index of a site with software lookup, or SITE_NONE */
+/* Executions with software lookup that cost as much as a fault and a mapping, about; a string instruction is interpreted. */
+#define SOFT_CREDIT 512
+#define SOFT_CREDIT_STRING 24
+void site_note_miss(struct bt *bt, uint32_t index, unsigned credit);
+void site_release_soft(struct bt *bt, uint32_t index, uint64_t code); /* translate it for the window again */
 /* The call-out was executed; was_needed: it met a device or a page with code.  True: it shall be a plain access again. */
 bool site_note_execution(struct bt *bt, uint32_t index, bool was_needed);
 
@@ -279,6 +310,11 @@ void links_check(struct bt *bt, struct window *w, uint32_t page);
 /* w ceases to fetch the page from where it did. */
 void links_cut_page(struct bt *bt, const struct window *w, uint32_t page);
 void links_forget(struct links *ls); /* the code cache is emptied */
+
+/* bt.c: after an instruction of the interpreter or a device, may control go on in the current context? */
+bool bt_may_go_on(struct bt *bt);
+/* bt.c, called by stub_soft with all of the guest's state saved: fill the entry for hot.soft_gla.  Returns where to go on, or an exit reason. */
+const uint8_t *soft_miss(struct bt *bt);
 
 /* translate.c: NULL if the first instruction cannot be fetched or decoded (let the interpreter fault). */
 struct block *translate_block(struct bt *bt, struct ctx *ctx, uint32_t guest_rip, uint64_t code, int64_t second_frame);

@@ -126,15 +126,12 @@ static void gen_enter(struct bt *bt, struct emit *e)
     gen_load(bt, e);
 }
 
-/* Common exit: R10 = reason.  From a signal the registers are saved already (stub_signal). */
-static void gen_exit(struct bt *bt, struct emit *e)
+/* The guest's FP state out of the host's registers, if it is there; C code gets a clean FPU.  RCX and flags are used. */
+static void gen_save_fp(struct bt *bt, struct emit *e)
 {
     static const uint8_t fninit[] = {0xdb, 0xe3}, vzeroupper[] = {0xc5, 0xf8, 0x77};
     uint8_t *skip, *skip_upper;
 
-    bt->stub_exit = emit_here(e);
-    gen_save(e);
-    bt->stub_signal = emit_here(e);
     emit_u8(e, 0xfc); /* cld */
     emit_load(e, H_RCX, HOT(fp_loaded), 4);
     struct hinsn test = {.op = {0x85}, .n_op = 1, .has_modrm = true, .reg = H_RCX, .rm = H_RCX};
@@ -160,6 +157,15 @@ static void gen_exit(struct bt *bt, struct emit *e)
     emit_insn(e, &ldmxcsr);
     emit_store_imm(e, HOT(fp_loaded), 0, 8);
     emit_patch32(e, skip);
+}
+
+/* Common exit: R10 = reason.  From a signal the registers are saved already (stub_signal). */
+static void gen_exit(struct bt *bt, struct emit *e)
+{
+    bt->stub_exit = emit_here(e);
+    gen_save(e);
+    bt->stub_signal = emit_here(e);
+    gen_save_fp(bt, e);
     emit_load(e, H_RSP, HOT(host_rsp), 8);
     emit_mov_rr32(e, H_RAX, H_R10);
     for (int i = 5; i >= 0; i--)
@@ -210,15 +216,11 @@ static void keep_fp(struct bt *bt, struct emit *e, bool is_load)
 static void keep_fp(struct bt *bt, struct emit *e, bool is_load) {}
 #endif
 
-/* target(bt, R8) while the guest's FP state stays in the host's registers; then on to where it says, or out with the reason it gives. */
-static void gen_fast_call(struct bt *bt, struct emit *e, const void *target)
+/* r11 = target(bt, RSI), with DF clear. */
+static void gen_call_c(struct emit *e, const void *target)
 {
     const uint64_t address = (uint64_t)(uintptr_t)target;
-    uint8_t *leave;
 
-    gen_save(e);
-    keep_fp(bt, e, false);
-    emit_mov_rr64(e, H_RSI, H_R8);
     emit_u8(e, 0xfc);                                               /* cld                          */
     emit_load(e, H_RSP, HOT(host_rsp), 8);
     emit_lea64(e, H_RSP, HMEM(H_RSP, -8));                          /* aligned for C                */
@@ -229,10 +231,27 @@ static void gen_fast_call(struct bt *bt, struct emit *e, const void *target)
     emit_u8(e, 0xff);                                               /* call rax                     */
     emit_u8(e, 0xd0);
     emit_mov_rr64(e, H_R11, H_RAX);
-    keep_fp(bt, e, true);
+}
+
+/* A jump if R11 is an exit reason. */
+static uint8_t *gen_is_reason(struct emit *e)
+{
     struct hinsn cmp = {.rex_w = true, .op = {0x83}, .n_op = 1, .has_modrm = true, .reg = 7, .rm = H_R11, .imm = EXIT_REASONS, .imm_len = 1};
     emit_insn(e, &cmp);                                             /* cmp r11, EXIT_REASONS        */
-    leave = emit_near(e, 2);                                        /* jb  leave                    */
+    return emit_near(e, 2);                                         /* jb  leave                    */
+}
+
+/* target(bt, R8) while the guest's FP state stays in the host's registers; then on to where it says, or out with the reason it gives. */
+static void gen_fast_call(struct bt *bt, struct emit *e, const void *target)
+{
+    uint8_t *leave;
+
+    gen_save(e);
+    keep_fp(bt, e, false);
+    emit_mov_rr64(e, H_RSI, H_R8);
+    gen_call_c(e, target);
+    keep_fp(bt, e, true);
+    leave = gen_is_reason(e);
     gen_load(bt, e);
     emit_patch32(e, leave);
     emit_mov_rr32(e, H_R10, H_R11);
@@ -254,6 +273,56 @@ static void gen_miss(struct bt *bt, struct emit *e)
     bt->stub_miss = emit_here(e);
     emit_store(e, CPU_FIELD(rip), H_R8, 8);
     gen_fast_call(bt, e, fast_miss);
+}
+
+/* target(bt, resume) with the guest's FP state saved, if it was in the host's registers; it is there again when code goes on. */
+static void gen_saving_call(struct bt *bt, struct emit *e, const void *target)
+{
+    struct hinsn fxrstor = {.rex_w = true, .op = {0x0f, 0xae}, .n_op = 2, .has_modrm = true, .is_mem = true, .reg = 1, .mem = CPU_FIELD(fpu)};
+    uint8_t *leave, *none, *no_upper;
+
+    gen_save(e);
+    emit_load(e, H_RCX, HOT(fp_loaded), 8);
+    emit_store(e, HOT(soft_fp), H_RCX, 8);
+    gen_save_fp(bt, e);
+    emit_load(e, H_RSI, HOT(resume), 8);
+    gen_call_c(e, target);
+    leave = gen_is_reason(e);
+    emit_load(e, H_RCX, HOT(soft_fp), 8);
+    none = emit_short(e, CC_JECXZ);
+    emit_store(e, HOT(fp_loaded), H_RCX, 8);
+    emit_insn(e, &fxrstor);
+    if (bt->has_avx) {
+        emit_lea32(e, H_RCX, HMEM(H_RCX, -1));
+        no_upper = emit_short(e, CC_JECXZ);
+        move_upper_halves(e, true);
+        emit_patch8(e, no_upper);
+    }
+    emit_patch8(e, none);
+    gen_load(bt, e);
+    emit_patch32(e, leave);
+    emit_mov_rr32(e, H_R10, H_R11);
+    emit_jmp(e, bt->stub_signal);
+}
+
+/* Entered by call, with R8 = guest linear address and ECX in soft_rcx. */
+static void gen_soft(struct bt *bt, struct emit *e)
+{
+    bt->stub_soft = emit_here(e);
+    pop(e, H_R9);
+    emit_store(e, HOT(resume), H_R9, 8);
+    emit_store(e, HOT(soft_gla), H_R8, 8);
+    emit_load(e, H_RCX, HOT(soft_rcx), 8);
+    gen_saving_call(bt, e, soft_miss);
+}
+
+/* Entered by call, like gen_site(). */
+static void gen_io(struct bt *bt, struct emit *e)
+{
+    bt->stub_io = emit_here(e);
+    pop(e, H_R8);
+    emit_store(e, HOT(resume), H_R8, 8);
+    gen_saving_call(bt, e, fast_io);
 }
 
 static void gen_gates(struct bt *bt, struct emit *e)
@@ -298,6 +367,8 @@ void stubs_generate(struct bt *bt)
     bt->stub_chain = gen_site(bt, e, EXIT_CHAIN);
     bt->stub_callout = gen_site(bt, e, EXIT_CALLOUT);
     gen_fast(bt, e);
+    gen_soft(bt, e);
+    gen_io(bt, e);
     bt->stub_underflow = emit_here(e); /* the return stack is empty: stay at its top */
     emit_load(e, H_RSP, HOT(ret_top), 8);
     bt->stub_indirect = emit_here(e); /* R8 = guest EIP wanted; polls, since returns that mispredict may form loops */

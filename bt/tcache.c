@@ -13,6 +13,8 @@
 #define CTX_PER_WINDOW 8
 #define SITE_PATIENCE 64
 #define SITE_PATIENCE_MAX 9 /* 64 << 9 fits 16 bits */
+#define SOFT_FILLS 4
+#define SOFT_CREDIT_MAX 32 /* times what one miss gives */
 
 static unsigned block_hash(uint64_t code, uint32_t rip, uint32_t mode)
 {
@@ -90,7 +92,7 @@ void tcache_insert(struct bt *bt, struct block *b)
             windows_protect_frame(bt->windows, f2);
         }
     }
-    bt->stats.blocks++;
+    b->number = (uint32_t)bt->stats.blocks++;
 }
 
 struct block *tcache_by_host(const struct bt *bt, const uint8_t *host_pc)
@@ -419,4 +421,52 @@ bool site_note_fault(struct bt *bt, uint64_t code, unsigned faults)
     if (s->is_callout || ++s->count < faults)
         return false;
     return s->is_callout = true;
+}
+
+bool site_note_fill(struct bt *bt, const struct block *b, uint64_t code)
+{
+    struct site *s = site_slot(bt, code);
+
+    if (!bt->soft)
+        return false;
+    if (s->code != code)
+        *s = (struct site){.code = code};
+    bt->frame_has_site[code >> 12] = 1;
+    if (s->is_soft)
+        return b->number < s->soft_since; /* translated before */
+    if (s->is_callout || ++s->fills < SOFT_FILLS << s->soft_patience)
+        return false;
+    bt->soft->budget[s - bt->sites] = SOFT_CREDIT;
+    s->soft_since = (uint32_t)bt->stats.blocks;
+    return s->is_soft = true;
+}
+
+uint32_t site_soft(const struct bt *bt, uint64_t code)
+{
+    const struct site *s;
+
+    if (!bt->soft || !bt->frame_has_site[code >> 12])
+        return SITE_NONE;
+    s = site_slot(bt, code);
+    return s->code == code && s->is_soft ? (uint32_t)(s - bt->sites) : SITE_NONE;
+}
+
+void site_note_miss(struct bt *bt, uint32_t index, unsigned credit)
+{
+    uint32_t *budget = &bt->soft->budget[index];
+
+    *budget = *budget < credit * SOFT_CREDIT_MAX ? *budget + credit : *budget;
+}
+
+void site_release_soft(struct bt *bt, uint32_t index, uint64_t code)
+{
+    struct site *s = &bt->sites[index];
+
+    bt->soft->budget[index] = SOFT_CREDIT; /* for what still runs */
+    if (s->code != code)
+        return; /* another site by now */
+    s->is_soft = false;
+    s->fills = 0;
+    if (s->soft_patience < SITE_PATIENCE_MAX)
+        s->soft_patience++;
 }

@@ -52,11 +52,27 @@ void xlat_callout(struct xlat *x, const struct insn *in, bool may_resume)
             stub = x->bt->stub_callout;
         }
     }
+    if (site.fast == FAST_NONE && fast_io_fits(x->bt, in, &site)) {
+        if (xlat_io_operands(x, in, &site))
+            stub = x->bt->stub_io;
+        else
+            site.fast = FAST_NONE, site.arg = 0;
+    }
     emit_call(x->e, stub);
     emit_bytes(x->e, &site, sizeof(site));
     x->gated = GATE_NONE; /* C code may have run: the FP state was saved */
     if (in->desc->sens)
         x->bt->cpu->stats.sens_sites[in->desc->sens]++;
+}
+
+void xlat_callout_string(struct xlat *x, const struct insn *in, unsigned soft)
+{
+    struct callout_site site = {.guest_rip = x->rips[x->i], .insn_len = in->len, .may_resume = true,
+                                .cause = cause_of(x->bt, in->desc, true), .site = x->soft, .arg = (uint8_t)(SOFT_STRING | soft)};
+
+    emit_call(x->e, x->bt->stub_callout);
+    emit_bytes(x->e, &site, sizeof(site));
+    x->gated = GATE_NONE;
 }
 
 /* Loops load through cpu->poll; whoever wants the CPU sets it to NULL, and the load faults. */
@@ -157,13 +173,21 @@ static bool translate_innocuous(struct xlat *x, const struct insn *in)
     return xlat_copy(x, in);
 }
 
+/* Where the instruction lies: frame and offset. */
+static uint64_t code_of(const struct xlat *x)
+{
+    return x->b->code + (x->rips[x->i] - x->b->guest_rip);
+}
+
 /* True: translated; the host code stands.  False: nothing was emitted. */
 static bool translate_insn(struct xlat *x, const struct insn *in)
 {
-    uint64_t code = x->b->code + (x->rips[x->i] - x->b->guest_rip);
+    uint64_t code = code_of(x);
 
+    x->soft = SITE_NONE;
     if (!cpu_has_feature(x->bt->cpu, in->desc->feature) || site_is_callout(x->bt, code))
         return false;
+    x->soft = in->desc->iclass == INNOCUOUS || in->desc->iclass == BRANCH ? site_soft(x->bt, code) : SITE_NONE;
     switch (in->desc->iclass) {
     case INNOCUOUS:
         return translate_innocuous(x, in);
@@ -272,7 +296,7 @@ static void emit_body(struct xlat *x)
 #ifdef RINGER_OPCODE_COVERAGE
         emit_coverage(x, in);
 #endif
-        x->is_folding = bt_has(x->bt, BT_FOLD) && xlat_stack_folds(x, in);
+        x->is_folding = bt_has(x->bt, BT_FOLD) && xlat_stack_folds(x, in) && site_soft(x->bt, code_of(x)) == SITE_NONE;
         if (!may_stay_pending(x, in))
             xlat_stack_sync(x);
         unsigned n_exits = x->n_exits, icount = x->icount, gated = x->gated;
@@ -360,7 +384,7 @@ struct block *translate_block(struct bt *bt, struct ctx *ctx, uint32_t guest_rip
     uint32_t rips[BLOCK_MAX_INSNS];
     uint8_t crossing[32];
     struct xlat x = {.bt = bt, .e = &bt->e, .mode = ctx->mode, .cs_base = ctx->cs_base, .cs_limit = ctx->cs_limit,
-                     .insns = insns, .rips = rips};
+                     .insns = insns, .rips = rips, .soft = SITE_NONE};
     uint8_t *gated_write;
 
     x.b = tcache_new(bt);

@@ -12,6 +12,8 @@
 #define FEW_WINDOWS 96     /* at first; more when address spaces come back whose windows were taken away */
 #define MORE_WINDOWS 8
 #define RECENT_BITS 12
+#define MAX_OWN 32         /* supervisor windows of one address space */
+#define OWN_VISITS 8       /* an address space that comes so often, with fewer than MAX_OWN others in between, gets one */
 #define LOW_GUARD 65536 /* string instructions that count down stop here, at their first byte below */
 #define RESERVED_BYTES (LOW_GUARD + 2 * WINDOW_BYTES + WINDOW_GUARD) /* room to align, and the guards */
 #define MAX_MAPS 40000     /* of vm.max_map_count's usual 65530 */
@@ -54,12 +56,18 @@ struct windows {
     struct guestmem *guestmem;
     int fd;
     const uint8_t *code_flags;
+    struct soft *soft;
+    uint64_t n_soft_keys;
+    uint32_t fault_error;
     window_code_fn *code_gone;
     void *opaque;
     uint64_t epoch, clock, maps;
     struct window *win[MAX_WINDOWS];
     struct window *recent[1 << RECENT_BITS]; /* by CR3 and privilege: where to look first */
     uint32_t evicted[1 << RECENT_BITS];      /* CR3 >> 5 of windows taken away, by the same index */
+    bool may_share;
+    struct window *shared;                   /* supervisor window of whatever address space without its own was last; or NULL */
+    struct { uint32_t last, visits; } seldom[1 << RECENT_BITS]; /* by the index of recent; last in rebases */
     unsigned max_win;
     unsigned n_win;
     struct ptable *hash[4096];
@@ -164,6 +172,8 @@ void windows_protect_frame(struct windows *ws, uint64_t frame)
 {
     if (frame >= ws->n_frames)
         return;
+    if (ws->soft)
+        soft_protect(ws->soft, (uint32_t)frame);
     for (uint32_t id = ws->rmap_head[frame]; id; id = ws->nodes[id - 1].next) {
         const struct rmap_node *n = &ws->nodes[id - 1];
         struct window *w = ws->win[n->window];
@@ -188,6 +198,8 @@ static void drop_range(struct windows *ws, struct window *w, uint32_t first, uin
 {
     uint32_t run = 0, end = first + n;
 
+    for (uint32_t p = first; w->has_soft && p < end; p++)
+        soft_drop(ws->soft, w->soft_key + p);
     for (uint32_t p = first; p <= end; p++) {
         if (p < end && w->code[p]) {
             ws->code_gone(ws->opaque, w, p);
@@ -246,7 +258,10 @@ static void window_reset(struct windows *ws, struct window *w)
     madvise(w->code, WINDOW_PAGES * sizeof(*w->code), MADV_DONTNEED);
     ws->maps -= w->maps;
     w->maps = 0;
+    if (ws->shared == w)
+        ws->shared = NULL;
     w->is_used = false;
+    w->has_soft = false;
     if (w->peer)
         w->peer->peer = NULL;
     w->peer = NULL;
@@ -255,39 +270,47 @@ static void window_reset(struct windows *ws, struct window *w)
 
 /* --- page-table copies --- */
 
+/* Does what was mapped through an entry still hold?  A and D may be set since. */
+static bool entry_holds(uint64_t old, uint64_t new)
+{
+    return !(old & PTE_P) || (((old ^ new) & ~(uint64_t)(PTE_A | PTE_D)) == 0 && (old & ~new) == 0);
+}
+
+/* What w mapped through entry i, which was old, of a table that covers its linear addresses from base on. */
+static void drop_entry(struct windows *ws, struct window *w, const struct ptable *t, uint32_t base, unsigned i, uint64_t old)
+{
+    uint32_t gla = base + (uint32_t)((uint64_t)i << t->span_shift);
+    unsigned li = gla >> t->span_shift;
+    struct ptable *leaf = t->is_dir ? w->leaf[li] : NULL;
+
+    if (t->is_dir && !leaf && !(old & PTE_PS))
+        return; /* nothing was */
+    drop_range(ws, w, gla >> 12, 1u << (t->span_shift - 12));
+    if (!leaf)
+        return;
+    w->leaf[li] = NULL;
+    for (unsigned k = 0; k < w->n_leaf; k++) {
+        if (w->leaf_list[k] == li) {
+            w->leaf_list[k] = w->leaf_list[--w->n_leaf];
+            break;
+        }
+    }
+    table_remove_user(ws, leaf, w, gla);
+}
+
 /* Entry i changed (or must be looked at): drop what windows mapped through it, unless only A or D were newly set. */
 static void table_sync_entry(struct windows *ws, struct ptable *t, unsigned i)
 {
     uint64_t old = load_le(t->copy + i * t->entry_size, t->entry_size);
     uint64_t new = load_le(t->host + i * t->entry_size, t->entry_size);
-    uint64_t diff = old ^ new;
 
-    if (diff == 0)
+    if (old == new)
         return;
     store_le(t->copy + i * t->entry_size, t->entry_size, new);
-    if (!(old & PTE_P) || ((diff & ~(uint64_t)(PTE_A | PTE_D)) == 0 && (old & ~new) == 0))
+    if (entry_holds(old, new))
         return;
-    for (unsigned u = 0; u < t->n_users; u++) {
-        struct window *w = t->users[u].w;
-        uint32_t gla = t->users[u].base + (uint32_t)((uint64_t)i << t->span_shift);
-
-        drop_range(ws, w, gla >> 12, 1u << (t->span_shift - 12));
-        if (t->is_dir) {
-            unsigned li = gla >> t->span_shift;
-            struct ptable *leaf = w->leaf[li];
-
-            if (leaf) {
-                w->leaf[li] = NULL;
-                for (unsigned k = 0; k < w->n_leaf; k++) {
-                    if (w->leaf_list[k] == li) {
-                        w->leaf_list[k] = w->leaf_list[--w->n_leaf];
-                        break;
-                    }
-                }
-                table_remove_user(ws, leaf, w, gla);
-            }
-        }
-    }
+    for (unsigned u = 0; u < t->n_users; u++)
+        drop_entry(ws, t->users[u].w, t, t->users[u].base, i, old);
 }
 
 static void table_sync(struct windows *ws, struct ptable *t)
@@ -472,6 +495,7 @@ static void window_begin(struct windows *ws, struct window *w, const struct wind
 {
     w->key = *key;
     w->is_used = true;
+    w->soft_key = ++ws->n_soft_keys * SOFT_KEY_STEP;
     w->synced_epoch = ws->epoch;
     for (unsigned i = 0; i < ws->n_win; i++) {
         struct window *other = ws->win[i];
@@ -481,6 +505,108 @@ static void window_begin(struct windows *ws, struct window *w, const struct wind
             other->peer = w;
         }
     }
+}
+
+static struct window *find_window(const struct windows *ws, const struct window_key *k)
+{
+    struct window *w = ws->recent[recent_index(k)];
+
+    if (w && w->is_used && memcmp(&w->key, k, sizeof(*k)) == 0)
+        return w;
+    for (unsigned i = 0; i < ws->n_win; i++) {
+        w = ws->win[i];
+        if (w->is_used && w->key.cr3 == k->cr3 && w->key.is_user == k->is_user && memcmp(&w->key, k, sizeof(*k)) == 0)
+            return w;
+    }
+    return NULL;
+}
+
+/* --- one supervisor window for many address spaces --- */
+
+/* The directory di of an address space as a table; NULL: it has none. */
+static struct ptable *directory(struct windows *ws, const struct window_key *k, unsigned di, const struct ptable *like)
+{
+    bool is_pae = (k->flags >> 4 & CR4_PAE) != 0;
+    gpa_t gpa = (is_pae ? k->pdpte[di] & 0x000ffffffffff000ull : k->cr3) & ws->cpu->paging.a20_mask;
+
+    return is_pae && !(k->pdpte[di] & PTE_P) ? NULL : table_find(ws, gpa, like->entry_size, like->span_shift, true);
+}
+
+/* Hand the window to the address space of key: what both map in the same way stays. */
+static void window_rebase(struct windows *ws, struct window *w, const struct window_key *key)
+{
+    struct window_key user = *key;
+
+    for (unsigned di = 0; di < 4; di++) {
+        struct ptable *from = w->dir[di], *to;
+        uint32_t base = di << 30;
+
+        if (!from || (to = directory(ws, key, di, from)) == from)
+            continue;
+        if (to && to->epoch != ws->epoch)
+            table_sync(ws, to);
+        for (unsigned i = 0; i < 4096u / from->entry_size; i++) {
+            uint64_t old = load_le(from->copy + i * from->entry_size, from->entry_size);
+            uint64_t new = to ? load_le(to->copy + i * to->entry_size, to->entry_size) : 0;
+
+            if (old != new && !entry_holds(old, new))
+                drop_entry(ws, w, from, base, i, old);
+        }
+        w->dir[di] = to;
+        table_remove_user(ws, from, w, base);
+        if (to)
+            table_add_user(to, w, base);
+    }
+    if (w->peer)
+        w->peer->peer = NULL;
+    w->key = *key;
+    user.is_user = true;
+    w->peer = find_window(ws, &user);
+    if (w->peer)
+        w->peer->peer = w;
+    ws->stats.rebases++;
+}
+
+/* Room for one more supervisor window of one address space. */
+static void limit_own(struct windows *ws)
+{
+    struct window *old = NULL;
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < ws->n_win; i++) {
+        struct window *w = ws->win[i];
+
+        if (!w->is_used || w->key.is_user || !(w->key.flags & 1) || w == ws->shared)
+            continue;
+        n++;
+        if (!old || w->last_use < old->last_use)
+            old = w;
+    }
+    if (n < MAX_OWN)
+        return;
+    window_reset(ws, old);
+}
+
+/* The shared window, for an address space that comes seldom.  NULL: it has come so often that it shall have its own. */
+static struct window *share_window(struct windows *ws, const struct window_key *k)
+{
+    unsigned i = recent_index(k);
+    uint32_t now = (uint32_t)ws->stats.rebases;
+
+    ws->seldom[i].visits = now - ws->seldom[i].last < MAX_OWN ? ws->seldom[i].visits + 1 : 0;
+    ws->seldom[i].last = now;
+    if (ws->seldom[i].visits >= OWN_VISITS) {
+        ws->seldom[i].visits = 0;
+        limit_own(ws);
+        return NULL;
+    }
+    if (ws->shared && ws->shared->key.flags == k->flags) {
+        window_rebase(ws, ws->shared, k);
+    } else {
+        ws->shared = window_alloc(ws); /* the one of other paging bits, if there is, is its last address space's own */
+        window_begin(ws, ws->shared, k);
+    }
+    return ws->shared;
 }
 
 struct window *windows_peer(const struct windows *ws, const struct window *w)
@@ -496,27 +622,17 @@ struct window *windows_peer(const struct windows *ws, const struct window *w)
 struct window *window_current(struct windows *ws, bool is_user)
 {
     struct window_key k = current_key(ws->cpu, is_user);
-    struct window *w = NULL;
+    struct window *w = find_window(ws, &k);
 
-    struct window **recent = &ws->recent[recent_index(&k)];
-
-    if (*recent && (*recent)->is_used && memcmp(&(*recent)->key, &k, sizeof(k)) == 0)
-        w = *recent;
-    for (unsigned i = 0; !w && i < ws->n_win; i++) {
-        struct window *other = ws->win[i];
-
-        if (other->is_used && other->key.cr3 == k.cr3 && other->key.is_user == k.is_user && memcmp(&other->key, &k, sizeof(k)) == 0) {
-            w = other;
-            break;
-        }
-    }
+    if (!w && ws->may_share && !k.is_user && (k.flags & 1))
+        w = share_window(ws, &k);
     if (!w) {
         if (k.cr3 && ws->evicted[recent_index(&k)] == (uint32_t)(k.cr3 >> 5) && ws->max_win < MAX_WINDOWS)
             ws->max_win += MORE_WINDOWS;
         w = window_alloc(ws);
         window_begin(ws, w, &k);
     }
-    *recent = w;
+    ws->recent[recent_index(&k)] = w;
     w->last_use = ++ws->clock;
     while (ws->maps > MAX_MAPS) {
         struct window *old = NULL;
@@ -540,37 +656,38 @@ void windows_new_epoch(struct windows *ws)
     ws->epoch++;
 }
 
+static void flush_page(struct windows *ws, struct window *w, uint32_t gla)
+{
+    bool is_pae = (w->key.flags >> 4 & CR4_PAE) != 0;
+    unsigned shift = is_pae ? 21 : 22, e;
+    struct ptable *dir = w->dir[is_pae ? gla >> 30 : 0], *leaf;
+
+    if (!dir)
+        return;
+    e = gla >> shift & (4096u / dir->entry_size - 1);
+    bool was_large = (load_le(dir->copy + e * dir->entry_size, 4) & PTE_PS) != 0;
+
+    table_sync_entry(ws, dir, e);
+    leaf = w->leaf[gla >> shift];
+    if (leaf)
+        table_sync_entry(ws, leaf, gla >> 12 & (4096u / leaf->entry_size - 1));
+    if (was_large)
+        drop_range(ws, w, gla >> shift << (shift - 12), 1u << (shift - 12));
+    else
+        drop_range(ws, w, gla >> 12, 1);
+}
+
 void windows_flush_page(struct windows *ws, gla_t gla)
 {
-    for (unsigned is_user = 0; is_user < 2; is_user++) {
-        struct window_key k = current_key(ws->cpu, is_user != 0);
+    struct window_key k = current_key(ws->cpu, false);
+    struct window *w = find_window(ws, &k), *user;
 
-        for (unsigned i = 0; i < ws->n_win; i++) {
-            struct window *w = ws->win[i];
-
-            if (!w->is_used || memcmp(&w->key, &k, sizeof(k)) != 0)
-                continue;
-            bool is_pae = (k.flags >> 4 & CR4_PAE) != 0;
-            unsigned shift = is_pae ? 21 : 22;
-            struct ptable *dir = w->dir[is_pae ? (gla >> 30) & 3 : 0];
-
-            if (!dir)
-                break;
-            unsigned e = (unsigned)(gla >> shift) & (4096u / dir->entry_size - 1);
-            bool was_large = (load_le(dir->copy + e * dir->entry_size, 4) & PTE_PS) != 0;
-
-            table_sync_entry(ws, dir, e);
-            struct ptable *leaf = w->leaf[(uint32_t)gla >> shift];
-
-            if (leaf)
-                table_sync_entry(ws, leaf, (unsigned)(gla >> 12) & (4096u / leaf->entry_size - 1));
-            if (was_large)
-                drop_range(ws, w, (uint32_t)gla >> shift << (shift - 12), 1u << (shift - 12));
-            else
-                drop_range(ws, w, (uint32_t)gla >> 12, 1);
-            break;
-        }
-    }
+    k.is_user = (k.flags & 1) != 0;
+    user = w ? w->peer : find_window(ws, &k);
+    if (w)
+        flush_page(ws, w, (uint32_t)gla);
+    if (user && user != w)
+        flush_page(ws, user, (uint32_t)gla);
 }
 
 void windows_flush_all(struct windows *ws)
@@ -671,31 +788,84 @@ static struct extent extent_by_table(struct windows *ws, struct window *w, uint3
     return x;
 }
 
-enum window_fault window_fill(struct windows *ws, struct window *w, gla_t gla, bool is_write, uint64_t *code_frame)
-{
-    unsigned access = (is_write ? ACCESS_WRITE : ACCESS_READ) | (w->key.is_user ? ACCESS_USER : 0);
+/* Where an access to the page at gla goes. */
+struct landing {
     struct paging_result r;
     struct space_run run;
-    uint32_t page = (uint32_t)gla >> 12, error;
+    uint64_t frame;
+    bool is_writable; /* without more ado */
+};
+
+/* WINDOW_RETRY: the page may be filled.  Sets A and D, and remembers the tables. */
+static enum window_fault land(struct windows *ws, struct window *w, gla_t gla, bool is_write, struct landing *l)
+{
+    unsigned access = (is_write ? ACCESS_WRITE : ACCESS_READ) | (w->key.is_user ? ACCESS_USER : 0);
+
+    if (!paging_walk(ws->mem, &ws->cpu->paging, gla, access, true, &l->r, &ws->fault_error))
+        return WINDOW_GUEST_FAULT;
+    space_lookup(ws->mem, l->r.gpa, &l->run);
+    if (!l->run.host || (l->run.mem_off & GUEST_PAGE_MASK) || l->run.len < GUEST_PAGE_SIZE)
+        return WINDOW_DEVICE;
+    l->frame = l->run.mem_off >> 12;
+    if (l->frame >= ws->n_frames)
+        return WINDOW_DEVICE;
+    l->is_writable = l->r.may_write && (l->r.is_dirty || l->r.levels == 0) && l->run.is_writable && frame_is_writable(ws, l->frame);
+    if (is_write && !l->is_writable)
+        return l->run.is_writable ? WINDOW_CODE_WRITE : WINDOW_DEVICE;
+    return l->r.levels && !note_tables(ws, w, gla, &l->r) ? WINDOW_DEVICE : WINDOW_RETRY;
+}
+
+enum window_fault window_soft_fill(struct windows *ws, struct window *w, gla_t gla, bool is_write, uint64_t *code_frame)
+{
+    struct landing l = {0};
+    enum window_fault fault;
+
+    gla &= 0xfffff000u;
+    fault = land(ws, w, gla, is_write, &l);
+    *code_frame = l.frame;
+    if (fault != WINDOW_RETRY)
+        return fault;
+    w->has_soft = true;
+    soft_fill(ws->soft, w->soft_key + (gla >> 12), l.run.host, (uint32_t)gla, (uint32_t)l.frame, l.is_writable);
+    return WINDOW_RETRY;
+}
+
+bool window_device(struct windows *ws, struct window *w, gla_t gla, bool is_write, gpa_t *gpa)
+{
+    uint64_t key = w->soft_key + ((uint32_t)gla >> 12);
+    unsigned i = key & (SOFT_ENTRIES - 1);
+    struct landing l = {0};
+
+    if (ws->soft->device_key[i] + key == 0) {
+        *gpa = ws->soft->device_gpa[i] | (gla & GUEST_PAGE_MASK);
+        return true;
+    }
+    if (land(ws, w, gla & 0xfffff000u, is_write, &l) != WINDOW_DEVICE || l.run.host || (l.r.levels && !note_tables(ws, w, gla, &l.r)))
+        return false;
+    *gpa = l.r.gpa | (gla & GUEST_PAGE_MASK);
+    if (!l.r.may_write || !(l.r.is_dirty || l.r.levels == 0))
+        return true; /* a write will have more to do */
+    w->has_soft = true;
+    ws->soft->device_key[i] = -key;
+    ws->soft->device_gpa[i] = l.r.gpa;
+    return true;
+}
+
+enum window_fault window_fill(struct windows *ws, struct window *w, gla_t gla, bool is_write, uint64_t *code_frame)
+{
+    uint32_t page = (uint32_t)gla >> 12;
+    struct landing l = {0};
+    enum window_fault fault;
     struct extent around;
     uint64_t frame;
     bool is_writable;
 
     gla &= 0xfffff000u;
-    if (!paging_walk(ws->mem, &ws->cpu->paging, gla, access, true, &r, &error))
-        return WINDOW_GUEST_FAULT;
-    space_lookup(ws->mem, r.gpa, &run);
-    if (!run.host || (run.mem_off & GUEST_PAGE_MASK) || run.len < GUEST_PAGE_SIZE)
-        return WINDOW_DEVICE;
-    frame = run.mem_off >> 12;
-    if (frame >= ws->n_frames)
-        return WINDOW_DEVICE;
-    is_writable = r.may_write && (r.is_dirty || r.levels == 0) && run.is_writable && frame_is_writable(ws, frame);
-    *code_frame = frame;
-    if (is_write && !is_writable)
-        return run.is_writable ? WINDOW_CODE_WRITE : WINDOW_DEVICE;
-    if (r.levels && !note_tables(ws, w, gla, &r))
-        return WINDOW_DEVICE;
+    fault = land(ws, w, gla, is_write, &l);
+    *code_frame = frame = l.frame;
+    is_writable = l.is_writable;
+    if (fault != WINDOW_RETRY)
+        return fault;
     ws->stats.fills++;
     if (w->key.is_user)
         ws->stats.user_fills++;
@@ -710,8 +880,8 @@ enum window_fault window_fill(struct windows *ws, struct window *w, gla_t gla, b
         return WINDOW_RETRY;
     }
 
-    around = r.levels && r.page_shift == 12 ? extent_by_table(ws, w, page, frame, &run, is_writable)
-                                            : extent_in_chunk(ws, w, page, &r, &run, is_writable);
+    around = l.r.levels && l.r.page_shift == 12 ? extent_by_table(ws, w, page, frame, &l.run, is_writable)
+                                                : extent_in_chunk(ws, w, page, &l.r, &l.run, is_writable);
     if (!map_run(ws, w, page - around.before, frame - around.before, around.before + around.after + 1, is_writable)) {
         struct window_key k = w->key;
 
@@ -757,7 +927,7 @@ bool windows_agree(const struct windows *ws, uint32_t page, uint32_t frame, uint
 
 /* --- life --- */
 
-struct windows *windows_create(struct cpu *cpu, window_code_fn *code_gone, void *opaque)
+struct windows *windows_create(struct cpu *cpu, struct soft *soft, bool may_share, window_code_fn *code_gone, void *opaque)
 {
     struct windows *ws = calloc(1, sizeof(*ws));
 
@@ -769,6 +939,8 @@ struct windows *windows_create(struct cpu *cpu, window_code_fn *code_gone, void 
     ws->fd = guestmem_fd(ws->guestmem);
     ws->code_flags = guestmem_code_flags(ws->guestmem);
     ws->code_gone = code_gone;
+    ws->soft = soft;
+    ws->may_share = may_share;
     ws->opaque = opaque;
     ws->epoch = 1;
     ws->max_win = FEW_WINDOWS;
@@ -798,6 +970,11 @@ void windows_destroy(struct windows *ws)
     munmap(ws->rmap_head, ws->n_frames * sizeof(*ws->rmap_head) + 4096);
     free(ws->nodes);
     free(ws);
+}
+
+uint32_t windows_fault_error(const struct windows *ws)
+{
+    return ws->fault_error;
 }
 
 const struct window_stats *windows_stats(const struct windows *ws)

@@ -2,7 +2,8 @@
  *
  * A window is 4 GiB of reserved host addresses with guards before and after it, into which guest pages are mapped from the memfd on
  * demand: a shadow page table made of mmap().  One window exists for each (page-table root, paging bits, privilege class) in
- * use; the least recently used ones are recycled.  What a window maps may be as stale as a TLB entry may be: INVLPG
+ * use; the least recently used ones are recycled.  One supervisor window serves all address spaces that have come seldom so far: what their
+ * page tables have in common, the kernel, stays mapped in it.  What a window maps may be as stale as a TLB entry may be: INVLPG
  * drops pages, CR3 loads and other flushes start a new *epoch*, and a window that is used in a new epoch first compares the
  * guest page tables it was filled from with the copies taken then, and drops what changed (SDM 3A 4.10).
  *
@@ -15,6 +16,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "bt/soft.h"
 #include "cpu/cpu.h"
 
 #define WINDOW_BYTES (1ull << 32)
@@ -43,6 +45,8 @@ struct window {
     uint32_t *noted;    /* per linear page: frame + 1 if the reverse map has a node for it there */
     uint64_t last_use, synced_epoch, maps;
     struct window *peer; /* same key but for is_user, or NULL */
+    uint64_t soft_key;   /* of linear page 0 in the software TLB */
+    bool has_soft;       /* there may be entries */
     struct ptable *leaf[2048], *dir[4];
     uint16_t leaf_list[2048];
     unsigned n_leaf;
@@ -53,10 +57,12 @@ struct window {
 typedef void window_code_fn(void *opaque, struct window *w, uint32_t page);
 
 struct window_stats {
-    uint64_t fills, user_fills, fill_pages, upgrades, drops, drop_pages, rmap_nodes, resets, syncs, protects, map_calls, windows;
+    uint64_t fills, user_fills, fill_pages, upgrades, drops, drop_pages, rmap_nodes, resets, rebases, syncs, protects, map_calls, windows;
 };
 
-struct windows *windows_create(struct cpu *cpu, window_code_fn *code_gone, void *opaque); /* NULL: no address space */
+/* soft: what window_soft_fill() fills, or NULL.  may_share: one supervisor window serves address spaces that are used seldom.
+ * NULL: no address space. */
+struct windows *windows_create(struct cpu *cpu, struct soft *soft, bool may_share, window_code_fn *code_gone, void *opaque);
 void windows_destroy(struct windows *ws);
 const struct window_stats *windows_stats(const struct windows *ws);
 
@@ -72,6 +78,15 @@ enum window_fault { WINDOW_RETRY, WINDOW_GUEST_FAULT, WINDOW_DEVICE, WINDOW_CODE
 /* A translated access at gla faulted in w: map the page if the guest's tables allow it.  WINDOW_RETRY: run the access again;
  * otherwise the interpreter must execute the instruction.  Sets A and D as the access does.  WINDOW_CODE_WRITE: *frame is the page. */
 enum window_fault window_fill(struct windows *ws, struct window *w, gla_t gla, bool is_write, uint64_t *frame);
+
+/* The same for the software TLB: nothing is mapped. */
+enum window_fault window_soft_fill(struct windows *ws, struct window *w, gla_t gla, bool is_write, uint64_t *frame);
+
+/* Is this page a device's?  *gpa is where gla is.  Sets A and D. */
+bool window_device(struct windows *ws, struct window *w, gla_t gla, bool is_write, gpa_t *gpa);
+
+/* Error code of the #PF that was the last WINDOW_GUEST_FAULT. */
+uint32_t windows_fault_error(const struct windows *ws);
 
 /* Frame of the code at gla, walking as a fetch; notes the page in w->code.  -1: not fetchable, or not memory. */
 int64_t window_code_frame(struct windows *ws, struct window *w, gla_t gla);

@@ -29,6 +29,8 @@ struct xlat {
     /* Flat stacks: guest ESP is R12 + sp_delta.  Pushes and pops in a row change R12 once. */
     int sp_delta;
     bool is_folding;      /* the instruction leaves its change of ESP pending */
+    uint32_t soft;        /* the instruction is this site and looks its pages up in software; SITE_NONE: it uses the window */
+    bool writes;          /* so does the access that is translated */
     uint8_t gated;        /* enum gate passed since the block's start or the last call-out or call */
     struct xlat_exit exits[XLAT_MAX_EXITS];
     unsigned n_exits;
@@ -80,6 +82,9 @@ void xlat_check_64k(struct xlat *x, int dst, int reg, unsigned size);
 /* R9 = base of a limited segment, or what makes the address of reg + R9 non-canonical, if size bytes at reg are not inside. */
 void xlat_check_limit(struct xlat *x, unsigned seg, int reg, unsigned size);
 
+/* xlat_soft.c: the access at ea (32 bits, linear) by software lookup, as a host operand.  Uses R8 R9 R10. */
+bool xlat_soft(struct xlat *x, struct hmem ea, unsigned size, bool is_write, struct hmem *m);
+
 /* xlat_string.c */
 bool xlat_string(struct xlat *x, const struct insn *in);
 
@@ -117,11 +122,15 @@ void xlat_take_if(struct emit *e); /* IF of R8 = IF of R11; R9 is used */
 bool xlat_real(struct xlat *x, const struct insn *in);
 void xlat_set_real_segment(struct emit *e, unsigned seg); /* segment register = R11, a zero-extended selector; R9 is used */
 
+/* xlat_io.c: emits what a call-out of fast_io.c must know.  False: it has no fast form here. */
+bool xlat_io_operands(struct xlat *x, const struct insn *in, const struct callout_site *site);
+
 /* xlat_far.c: true also for its own call-outs */
 bool xlat_far(struct xlat *x, const struct insn *in);
 
 /* translate.c */
 void xlat_callout(struct xlat *x, const struct insn *in, bool may_resume);
+void xlat_callout_string(struct xlat *x, const struct insn *in, unsigned soft); /* SOFT_.. of priv.h */
 void xlat_recover(struct xlat *x, unsigned fix); /* from here on, a fault is at the current instruction */
 void xlat_segment_begin(struct xlat *x);
 void xlat_segment_end(struct xlat *x);

@@ -178,7 +178,7 @@ static bool flow_call_ind(struct xlat *x, const struct insn *in)
     uint32_t ret = return_address(x, in);
     struct emit *e = x->e;
 
-    int reg = is_stack_flat(x) ? H_R8 : H_R11; /* other stacks need R8 for the push */
+    int reg = is_stack_flat(x) && x->soft == SITE_NONE ? H_R8 : H_R11; /* else the push needs R8 */
 
     if (!load_target(x, in, reg) || !push_return(x, ret, in->opsize))
         return false;

@@ -98,6 +98,8 @@ bool xlat_seg_access(struct xlat *x, unsigned seg, struct hmem ea, unsigned addr
 {
     switch (seg_class_of(x, seg)) {
     case SEGC_FLAT:
+        if (x->soft != SITE_NONE)
+            return xlat_soft(x, ea, size, x->writes, m);
         *m = ea;
         m->is_gs = true;
         m->is_addr32 = true;
@@ -158,6 +160,7 @@ bool xlat_mem(struct xlat *x, const struct insn *in, unsigned size, struct hmem 
         return false;
     if (in->seg == SEG_CS && (in->desc->attr & ATTR_MEM_W))
         return false; /* code segments are never writable in protected mode */
+    x->writes = (in->desc->attr & ATTR_MEM_W) != 0;
     return xlat_seg_access(x, in->seg, in->addrsize == 2 ? ea16(x, in) : ea32(x, in), in->addrsize, size, m);
 }
 
@@ -303,7 +306,7 @@ bool xlat_copy(struct xlat *x, const struct insn *in)
                 emit_lea64(x->e, H_RDI, m);                 /* lea  rdi, [address]  */
             h.is_mem = true;
             h.mem = HMEM(H_RDI, 0);
-            h.mem.is_gs = true;
+            h.mem.is_gs = m.is_gs;
             h.imm = in->imm;
             h.imm_len = in->imm_len;
             emit_insn(x->e, &h);
@@ -366,6 +369,7 @@ bool xlat_bit_string(struct xlat *x, const struct insn *in)
     emit_lea32(e, H_R8, HMEM_X(H_R8, H_R9, shift - 3, 0));        /* lea   r8d, [r8+r9*4]          */
     if (in->addrsize == 2)
         emit_movzx16(e, H_R8, H_R8);
+    x->writes = (in->desc->attr & ATTR_MEM_W) != 0;
     if (!xlat_seg_access(x, in->seg, HMEM(H_R8, 0), in->addrsize, in->opsize, &h.mem))
         return false;
     if (in->opsize == 2)
@@ -388,6 +392,7 @@ bool xlat_moffs(struct xlat *x, const struct insn *in)
         return false;
     if (size == 2)
         h.legacy[h.n_legacy++] = 0x66;
+    x->writes = (in->opcode & 2) != 0;
     if (!xlat_seg_access(x, in->seg, HMEM(H_NONE, (int32_t)off), in->addrsize, size, &h.mem))
         return false;
     emit_insn(x->e, &h);
@@ -405,6 +410,7 @@ bool xlat_xlat(struct xlat *x, const struct insn *in)
     emit_lea32(x->e, H_R8, HMEM_X(H_R8, H_RBX, 0, 0));                /* lea   r8d, [r8+rbx]   */
     if (in->addrsize == 2)
         emit_movzx16(x->e, H_R8, H_R8);
+    x->writes = false;
     if (!xlat_seg_access(x, in->seg, HMEM(H_R8, 0), in->addrsize, 1, &h.mem))
         return false;
     emit_insn(x->e, &h);                                              /* mov   al, [..]        */

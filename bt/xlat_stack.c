@@ -5,7 +5,8 @@
 
 bool xlat_stack_slot(struct xlat *x, int disp, unsigned size, struct hmem *m)
 {
-    if (is_stack_flat(x)) {
+    x->writes = disp < 0;
+    if (is_stack_flat(x) && x->soft == SITE_NONE) {
         *m = HMEM(R_SP, disp + x->sp_delta);
         m->is_gs = true;
         m->is_addr32 = true;
@@ -141,6 +142,7 @@ bool xlat_leave(struct xlat *x, const struct insn *in)
 
     if (in->opsize != 4 || !(x->mode & MODE_SS32) || seg_class_of(x, SEG_SS) == SEGC_ODD)
         return false;
+    x->writes = false;
     if (!xlat_seg_access(x, SEG_SS, HMEM(H_RBP, 0), 4, 4, &slot))
         return false;
     emit_load(e, H_R11, slot, 4);                             /* mov  r11d, [ebp]       */

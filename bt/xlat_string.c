@@ -2,7 +2,7 @@
  *
  * Flat, 32-bit addresses: a window is 4 GiB-aligned, so truncation gives the guest's registers back, also when a fault stops a REP in the
  * middle.  Other segments and 16-bit addresses: the registers as they were wait in R10, R11 (and R8, ECX), and what the pointer moved is
- * merged into them.  A REP with 16-bit addresses must stay inside 64 KiB, upwards; else it is called out. */
+ * merged into them.  With software lookup (xlat_soft.c) the interpreter runs them, a page at a time.  A REP with 16-bit addresses must stay inside 64 KiB, upwards; else it is called out. */
 #include "bt/xlat.h"
 
 #include "bt/check.h"
@@ -272,7 +272,9 @@ bool xlat_string(struct xlat *x, const struct insn *in)
         return false;
     if ((s.uses_si && seg_class_of(x, in->seg) == SEGC_ODD) || (s.uses_di && seg_class_of(x, SEG_ES) == SEGC_ODD))
         return false;
-    if (is_plain(&s))
+    if (is_plain(&s) && x->soft != SITE_NONE)
+        xlat_callout_string(x, in, (s.uses_si ? SOFT_SI : 0u) | (s.uses_di ? SOFT_DI : 0u) | (s.uses_di && !s.compares ? SOFT_WRITES : 0u));
+    else if (is_plain(&s))
         string_flat(&s);
     else if (!in->rep)
         string_single(&s);

@@ -201,7 +201,7 @@ class Guest:
             if not piece:
                 return
             with self.condition:
-                self.stderr = (self.stderr + piece.decode("utf-8", "replace"))[-1000000:]
+                self.stderr = (self.stderr + piece.decode("utf-8", "replace"))[-40000000:]
 
     # -- waiting --
 

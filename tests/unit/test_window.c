@@ -5,6 +5,7 @@
 struct win_fixture {
     struct fixture *f;
     struct windows *ws;
+    struct soft *soft;
     unsigned gone_pages, gone_all;
     uint32_t last_gone;
 };
@@ -28,7 +29,8 @@ static int setup(void **state)
     protected_setup(&f);
     t->f = f;
     enable_paging(t->f);
-    t->ws = windows_create(t->f->cpu, code_gone, t);
+    t->soft = soft_create(guestmem_size(t->f->guestmem) >> 12);
+    t->ws = windows_create(t->f->cpu, t->soft, true, code_gone, t);
     *state = t;
     return t->ws ? 0 : -1;
 }
@@ -39,6 +41,7 @@ static int teardown(void **state)
     void *f = t->f;
 
     windows_destroy(t->ws);
+    soft_destroy(t->soft);
     free(t);
     return fixture_teardown(&f);
 }

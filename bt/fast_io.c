@@ -1,0 +1,120 @@
+/* IN, OUT, and MOV between a register and device memory, without the dispatcher and the interpreter.  Unlike fast.c's instructions
+ * these call devices, which may use any register: the stub has saved the guest's FP state too, if it was in the host's, and loads it
+ * again.  Everything else is declined before it has changed anything. */
+#include "bt/fast.h"
+
+#include "cpu/ops.h"
+
+#define DEVICE_REG_SHIFT 4
+
+/* Behind the instruction: in the block, if nothing happened that the dispatcher must see. */
+static const uint8_t *go_on(struct bt *bt, const struct callout_site *site, uint64_t dead)
+{
+    struct cpu *cpu = bt->cpu;
+    const uint8_t *pc = (const uint8_t *)site;
+
+    cpu->stats.insns_interp++;
+    cpu->stats.sens_executed[bt->causes[site->cause].desc->sens]++;
+    bt->stats.fast++;
+    cpu->rip = site->guest_rip + site->insn_len;
+    if (!(cpu->mode & MODE_CS32))
+        cpu->rip &= 0xffff;
+    if (dead == bt->stats.dead_blocks + bt->stats.cache_flushes && bt_may_go_on(bt))
+        return (const uint8_t *)(site + 1);
+    if (bt->opt.want_counts && bt->stats.cache_flushes == 0)
+        hot_of(cpu)->icount -= tcache_recover(bt, tcache_by_host(bt, pc), pc)->rest;
+    return FAST_DONE;
+}
+
+static bool may_use_ports(const struct cpu *cpu)
+{
+    return !(cpu->mode & MODE_PE) || (!(cpu->mode & MODE_VM) && (cpu->mode & MODE_IOPL_OK));
+}
+
+static void set_low(uint64_t *reg, uint64_t value, unsigned size)
+{
+    *reg = size == 4 ? (uint32_t)value : size == 2 ? (*reg & 0xffff0000) | (uint16_t)value : (*reg & 0xffffff00) | (uint8_t)value;
+}
+
+static bool port(struct bt *bt, const struct callout_site *site)
+{
+    struct cpu *cpu = bt->cpu;
+    unsigned size = site->arg & 7;
+    uint16_t number = site->arg & IO_IMMEDIATE ? site->arg2 : (uint16_t)cpu->gpr[REG_DX];
+
+    if (!may_use_ports(cpu))
+        return false;
+    if (site->fast == FAST_IN)
+        set_low(&cpu->gpr[REG_AX], space_read(cpu->board.ports, number, size), size);
+    else
+        space_write(cpu->board.ports, number, size, cpu->gpr[REG_AX] & (UINT64_MAX >> (64 - size * 8)));
+    return true;
+}
+
+/* The operand's address is in hot.fast_operand, a value to store in hot.fast_value. */
+static bool device(struct bt *bt, const struct callout_site *site)
+{
+    const struct bt_hot *hot = hot_of(bt->cpu);
+    uint32_t gla = (uint32_t)hot->fast_operand;
+    unsigned size = site->arg & 7;
+    gpa_t gpa;
+
+    if ((gla & GUEST_PAGE_MASK) > GUEST_PAGE_SIZE - size || !window_device(bt->windows, bt->ctx->w, gla, site->fast == FAST_DEVICE_STORE, &gpa))
+        return false;
+    if (site->site != SITE_NONE)
+        bt->sites[site->site].ordinary = 0;
+    if (site->fast == FAST_DEVICE_LOAD)
+        set_low(&bt->cpu->gpr[site->arg >> DEVICE_REG_SHIFT], space_read(bt->cpu->mem, gpa, size), size);
+    else
+        space_write(bt->cpu->mem, gpa, size, hot->fast_value & (UINT64_MAX >> (64 - size * 8)));
+    return true;
+}
+
+const uint8_t *fast_io(struct bt *bt, const struct callout_site *site)
+{
+    uint64_t dead = bt->stats.dead_blocks + bt->stats.cache_flushes;
+
+    bt->ctx = (struct ctx *)(uintptr_t)hot_of(bt->cpu)->ctx;
+    if (site->fast == FAST_IN || site->fast == FAST_OUT ? !port(bt, site) : !device(bt, site))
+        return FAST_DECLINED;
+    return go_on(bt, site, dead);
+}
+
+/* --- which instructions --- */
+
+static bool is_mov(const struct insn *in)
+{
+    return in->map == MAP_1B && in->is_mem && ((in->opcode >= 0x88 && in->opcode <= 0x8b) || in->opcode == 0xc6 || in->opcode == 0xc7);
+}
+
+static bool is_moffs(const struct insn *in)
+{
+    return in->map == MAP_1B && in->opcode >= 0xa0 && in->opcode <= 0xa3;
+}
+
+bool fast_io_fits(const struct bt *bt, const struct insn *in, struct callout_site *site)
+{
+    unsigned size = in->desc->attr & ATTR_BYTE ? 1 : in->opsize, reg = is_moffs(in) ? REG_AX : in->reg;
+
+    if (bt->lockstep || !bt_has(bt, BT_FAST) || !bt->soft || (size != 1 && size != 2 && size != 4))
+        return false;
+    if (insn_is(in, op_in) || insn_is(in, op_out)) {
+        bool is_imm = in->opcode < 0xe8;
+
+        size = !(in->opcode & 1) ? 1 : in->opsize;
+        site->fast = insn_is(in, op_in) ? FAST_IN : FAST_OUT;
+        site->arg = (uint8_t)(size | (is_imm ? IO_IMMEDIATE : 0));
+        site->arg2 = (uint8_t)in->imm;
+        return true;
+    }
+    if (site->site == SITE_NONE || in->addrsize != 4 || in->has_lock || !(is_mov(in) || is_moffs(in)))
+        return false;
+    size = in->opcode & 1 ? in->opsize : 1;
+    if (size == 1 && reg >= 4 && in->opcode < 0xc6)
+        return false; /* AH CH DH BH */
+    bool is_load = is_moffs(in) ? in->opcode < 0xa2 : in->opcode == 0x8a || in->opcode == 0x8b;
+
+    site->fast = is_load ? FAST_DEVICE_LOAD : FAST_DEVICE_STORE;
+    site->arg = (uint8_t)(size | reg << DEVICE_REG_SHIFT);
+    return true;
+}

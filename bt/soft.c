@@ -1,0 +1,87 @@
+/* See soft.h. */
+#include "bt/soft.h"
+
+#include <stdlib.h>
+#include <sys/mman.h>
+
+struct soft *soft_create(uint64_t n_frames)
+{
+    struct soft *s;
+    void *p = mmap(NULL, sizeof(struct soft), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT | MAP_NORESERVE, -1, 0);
+
+    if (p == MAP_FAILED)
+        return NULL;
+    s = p;
+    s->n_frames = n_frames;
+    s->writers = calloc(n_frames + 1, sizeof(*s->writers));
+    if (!s->writers) {
+        soft_destroy(s);
+        return NULL;
+    }
+    return s;
+}
+
+void soft_destroy(struct soft *s)
+{
+    if (!s)
+        return;
+    free(s->writers);
+    munmap(s, sizeof(*s));
+}
+
+static bool writes(const struct soft *s, uint32_t entry, uint32_t frame)
+{
+    return entry && s->write_key[entry - 1] && s->frame[entry - 1] == frame;
+}
+
+static void note_writer(struct soft *s, uint32_t frame, uint32_t i)
+{
+    uint32_t *entry = s->writers[frame].entry;
+
+    if (entry[0] == SOFT_ALL || entry[0] == i + 1 || entry[1] == i + 1)
+        return;
+    if (!writes(s, entry[0], frame))
+        entry[0] = i + 1;
+    else if (!writes(s, entry[1], frame))
+        entry[1] = i + 1;
+    else
+        entry[0] = SOFT_ALL;
+}
+
+void soft_fill(struct soft *s, uint64_t key, uint8_t *host_page, uint32_t gla, uint32_t frame, bool is_writable)
+{
+    unsigned i = key & (SOFT_ENTRIES - 1);
+
+    s->read_key[i] = -key;
+    s->write_key[i] = is_writable ? -key : 0;
+    s->delta[i] = (uint64_t)(uintptr_t)host_page - (gla & ~0xfffu);
+    s->frame[i] = frame;
+    if (is_writable)
+        note_writer(s, frame, i);
+}
+
+void soft_drop(struct soft *s, uint64_t key)
+{
+    unsigned i = key & (SOFT_ENTRIES - 1);
+
+    if (s->read_key[i] + key == 0)
+        s->read_key[i] = s->write_key[i] = 0;
+    if (s->device_key[i] + key == 0)
+        s->device_key[i] = 0;
+}
+
+void soft_protect(struct soft *s, uint32_t frame)
+{
+    struct soft_writers w = s->writers[frame];
+
+    s->writers[frame] = (struct soft_writers){{0}};
+    if (w.entry[0] == SOFT_ALL) {
+        for (unsigned i = 0; i < SOFT_ENTRIES; i++)
+            if (s->frame[i] == frame)
+                s->write_key[i] = 0;
+        return;
+    }
+    for (unsigned k = 0; k < 2; k++)
+        if (w.entry[k] && s->frame[w.entry[k] - 1] == frame)
+            s->write_key[w.entry[k] - 1] = 0;
+}
