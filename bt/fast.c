@@ -42,7 +42,46 @@ static struct window *system_window(struct bt *bt)
     return w->key.is_user ? windows_peer(bt->windows, w) : w;
 }
 
-static bool read_descriptor(struct bt *bt, uint16_t sel, struct segment *s)
+/* Descriptors are looked at as they lie in memory, and unpacked into the segment register only: copying what was just stored in
+ * pieces would stall. */
+enum { D_ACCESSED = 1, D_RW = 2, D_DOWN_OR_CONFORMING = 4, D_CODE = 8, D_S = 0x10, D_P = 0x80 }; /* access byte */
+
+static unsigned access_of(uint64_t d)
+{
+    return d >> 40 & 0xff;
+}
+
+static unsigned dpl_of(uint64_t d)
+{
+    return d >> 45 & 3;
+}
+
+static bool is_32bit(uint64_t d)
+{
+    return d >> 54 & 1;
+}
+
+static uint32_t limit_of(uint64_t d)
+{
+    uint32_t limit = (uint32_t)(d & 0xffff) | (d >> 32 & 0xf0000);
+
+    return d >> 55 & 1 ? limit << 12 | 0xfff : limit;
+}
+
+/* The code that may be entered at eip in ring cpl. */
+static bool is_code_for(uint64_t d, unsigned cpl, uint32_t eip)
+{
+    return (access_of(d) & (D_CODE | D_DOWN_OR_CONFORMING)) == D_CODE && dpl_of(d) == cpl && is_32bit(d) && eip <= limit_of(d);
+}
+
+/* Data to be written, of ring cpl, 32 bits. */
+static bool is_stack_for(uint64_t d, unsigned cpl)
+{
+    return (access_of(d) & (D_CODE | D_RW)) == D_RW && dpl_of(d) == cpl && is_32bit(d);
+}
+
+/* Code or data, present and accessed. */
+static bool read_descriptor(struct bt *bt, uint16_t sel, uint64_t *d)
 {
     struct window *w = system_window(bt);
     const uint8_t *p;
@@ -50,8 +89,8 @@ static bool read_descriptor(struct bt *bt, uint16_t sel, struct segment *s)
 
     if (!w || !descriptor_address(bt->cpu, sel, &gla) || !(p = reach(bt, w, (uint32_t)gla, 8, false)))
         return false;
-    segment_unpack(s, sel, load_le(p, 8));
-    return (s->attr & (SEG_ATTR_P | SEG_ATTR_S | SEG_ATTR_ACCESSED)) == (SEG_ATTR_P | SEG_ATTR_S | SEG_ATTR_ACCESSED);
+    *d = load_le(p, 8);
+    return (access_of(*d) & (D_P | D_S | D_ACCESSED)) == (D_P | D_S | D_ACCESSED);
 }
 
 /* --- going on --- */
@@ -70,7 +109,7 @@ static void uncount_rest(struct bt *bt, const struct callout_site *site)
         hot_of(bt->cpu)->icount -= tcache_recover(bt, tcache_by_host(bt, pc), pc)->rest;
 }
 
-/* Go to EIP, where mode and privilege may be others by now. */
+/* Go to EIP, where CS, SS, CPL and flags may be others by now; the rest of the mode is up to date. */
 static const uint8_t *go_to(struct bt *bt, uint32_t rip)
 {
     struct cpu *cpu = bt->cpu;
@@ -80,8 +119,7 @@ static const uint8_t *go_to(struct bt *bt, uint32_t rip)
     struct ctx *c;
 
     cpu->rip = rip;
-    if (cpu->is_mode_stale)
-        cpu_update_mode(cpu);
+    cpu_update_mode_for(cpu, 1u << SEG_CS | 1u << SEG_SS);
     if (atomic_load_explicit(&cpu->exit_request, memory_order_relaxed) || cpu_has_work(cpu) || bt_needs_interpreter(cpu))
         return FAST_DONE;
     if ((cpu->paging.cr0 & CR0_PG) && w->key.is_user != (cpu->cpl == 3))
@@ -100,19 +138,20 @@ static const uint8_t *load_segment(struct bt *bt, const struct callout_site *sit
 {
     struct cpu *cpu = bt->cpu;
     uint32_t mode = cpu->mode;
-    struct segment s;
+    uint64_t d;
 
     if (selector_is_null(sel)) {
-        segment_set_null(&s, sel);
+        segment_set_null(&cpu->seg[seg], sel);
     } else {
-        if (!read_descriptor(bt, sel, &s) || (segment_is_code(&s) && !(s.attr & SEG_ATTR_RW)))
+        if (!read_descriptor(bt, sel, &d) || (access_of(d) & (D_CODE | D_RW)) == D_CODE)
             return FAST_DECLINED;
-        if (!segment_is_conforming(&s) && ((sel & 3u) > segment_dpl(&s) || cpu->cpl > segment_dpl(&s)))
+        if ((access_of(d) & (D_CODE | D_DOWN_OR_CONFORMING)) != (D_CODE | D_DOWN_OR_CONFORMING) &&
+            ((sel & 3u) > dpl_of(d) || cpu->cpl > dpl_of(d)))
             return FAST_DECLINED;
+        segment_unpack(&cpu->seg[seg], sel, d);
     }
-    cpu->seg[seg] = s;
     cpu->gpr[REG_SP] = (uint32_t)(cpu->gpr[REG_SP] + pop_bytes);
-    cpu_update_mode(cpu);
+    cpu_update_mode_for(cpu, 1u << seg);
     if (cpu->mode == mode)
         return resume(site);
     uncount_rest(bt, site);
@@ -148,7 +187,6 @@ static void load_flat(struct cpu *cpu, unsigned cs, unsigned ss, unsigned cpl)
     cpu->seg[SEG_CS] = (struct segment){.limit = 0xffffffff, .sel = (uint16_t)cs, .attr = common | SEG_ATTR_CODE};
     cpu->seg[SEG_SS] = (struct segment){.limit = 0xffffffff, .sel = (uint16_t)ss, .attr = common};
     cpu->cpl = (uint8_t)cpl;
-    cpu->is_mode_stale = true;
 }
 
 static const uint8_t *sysenter(struct bt *bt)
@@ -197,8 +235,8 @@ static const uint8_t *iret(struct bt *bt)
     struct cpu *cpu = bt->cpu;
     uint32_t esp = (uint32_t)cpu->gpr[REG_SP], eip, flags;
     const uint8_t *frame = peek(bt, esp, 12);
-    struct segment cs, ss;
-    unsigned cpl;
+    uint64_t cs, ss;
+    unsigned cpl, cs_sel;
 
     if (!frame || cpu->cpl || cpu->is_nmi_blocked || (cpu->eflags & EFLAGS_NT))
         return FAST_DECLINED;
@@ -206,24 +244,28 @@ static const uint8_t *iret(struct bt *bt)
     flags = (uint32_t)load_le(frame + 8, 4);
     if (((flags ^ cpu->eflags) & cpu->eflags_mask & ~may_change) || !read_descriptor(bt, (uint16_t)load_le(frame + 4, 2), &cs))
         return FAST_DECLINED;
-    cpl = cs.sel & 3;
-    if (!segment_is_code(&cs) || segment_is_conforming(&cs) || segment_dpl(&cs) != cpl || !(cs.attr & SEG_ATTR_DB) || eip > cs.limit)
+    cs_sel = (uint16_t)load_le(frame + 4, 2);
+    cpl = cs_sel & 3;
+    if (selector_is_null((uint16_t)cs_sel) || !is_code_for(cs, cpl, eip))
         return FAST_DECLINED;
     if (cpl == 0) {
         esp += 12;
     } else {
+        uint16_t ss_sel;
+
         frame = peek(bt, esp, 20);
-        if (!frame || !read_descriptor(bt, (uint16_t)load_le(frame + 16, 2), &ss) || selector_is_null(ss.sel) || (ss.sel & 3u) != cpl ||
-            !segment_is_writable_data(&ss) || segment_dpl(&ss) != cpl || !(ss.attr & SEG_ATTR_DB) || drops_segments(cpu, cpl))
+        if (!frame)
+            return FAST_DECLINED;
+        ss_sel = (uint16_t)load_le(frame + 16, 2);
+        if (selector_is_null(ss_sel) || !read_descriptor(bt, ss_sel, &ss) || (ss_sel & 3u) != cpl || !is_stack_for(ss, cpl) || drops_segments(cpu, cpl))
             return FAST_DECLINED;
         esp = (uint32_t)load_le(frame + 12, 4);
-        cpu->seg[SEG_SS] = ss;
+        segment_unpack(&cpu->seg[SEG_SS], ss_sel, ss);
     }
-    cpu->seg[SEG_CS] = cs;
+    segment_unpack(&cpu->seg[SEG_CS], (uint16_t)cs_sel, cs);
     cpu->cpl = (uint8_t)cpl;
     cpu->gpr[REG_SP] = esp;
     cpu->eflags = (cpu->eflags & ~may_change) | (flags & may_change) | EFLAGS_1;
-    cpu->is_mode_stale = true;
     return go_to(bt, eip);
 }
 
@@ -233,17 +275,17 @@ static bool is_flat_stack(const struct segment *s)
 }
 
 /* SS:ESP of ring 0 from a 32-bit TSS. */
-static bool ring0_stack(struct bt *bt, struct window *w, struct segment *ss, uint32_t *esp)
+static bool ring0_stack(struct bt *bt, struct window *w, uint16_t *sel, uint64_t *ss, uint32_t *esp)
 {
     const struct segment *tr = &bt->cpu->tr;
     const uint8_t *p;
-    uint16_t sel;
 
     if ((tr->attr & 0xf) != SYS_TSS32_BUSY || tr->limit < 9 || !(p = reach(bt, w, (uint32_t)tr->base + 4, 6, false)))
         return false;
     *esp = (uint32_t)load_le(p, 4);
-    sel = (uint16_t)load_le(p + 4, 2);
-    return !selector_is_null(sel) && !(sel & 3) && read_descriptor(bt, sel, ss) && is_flat_stack(ss) && segment_dpl(ss) == 0;
+    *sel = (uint16_t)load_le(p + 4, 2);
+    return !selector_is_null(*sel) && !(*sel & 3) && read_descriptor(bt, *sel, ss) && is_stack_for(*ss, 0) &&
+           !(access_of(*ss) & D_DOWN_OR_CONFORMING) && !(*ss >> 16 & 0xffffff) && !(*ss >> 56) && limit_of(*ss) == 0xffffffff;
 }
 
 /* INT n, or a fault of the instruction at return_eip. */
@@ -260,7 +302,8 @@ static const uint8_t *interrupt(struct bt *bt, const struct interrupt *in)
     uint32_t entry = (uint32_t)cpu->idtr.base + in->vector * 8u, esp = (uint32_t)cpu->gpr[REG_SP], eip;
     struct window *w = system_window(bt);
     bool is_inner = cpu->cpl != 0;
-    struct segment cs, ss;
+    uint16_t cs_sel, ss_sel = 0;
+    uint64_t cs, ss = 0;
     const uint8_t *gate;
     unsigned type, size;
     uint8_t *frame;
@@ -269,12 +312,12 @@ static const uint8_t *interrupt(struct bt *bt, const struct interrupt *in)
         return FAST_DECLINED;
     type = gate[5] & 0x1f;
     if ((type != SYS_INT32 && type != SYS_TRAP32) || !(gate[5] & 0x80) || (!in->is_fault && (gate[5] >> 5 & 3u) < cpu->cpl) ||
-        !read_descriptor(bt, (uint16_t)load_le(gate + 2, 2), &cs) || selector_is_null(cs.sel))
+        selector_is_null(cs_sel = (uint16_t)load_le(gate + 2, 2)) || !read_descriptor(bt, cs_sel, &cs))
         return FAST_DECLINED;
     eip = (uint32_t)load_le(gate, 2) | (uint32_t)load_le(gate + 6, 2) << 16;
-    if (!segment_is_code(&cs) || segment_is_conforming(&cs) || segment_dpl(&cs) != 0 || !(cs.attr & SEG_ATTR_DB) || eip > cs.limit)
+    if (!is_code_for(cs, 0, eip))
         return FAST_DECLINED;
-    if (is_inner ? !ring0_stack(bt, w, &ss, &esp) : !is_flat_stack(&cpu->seg[SEG_SS]))
+    if (is_inner ? !ring0_stack(bt, w, &ss_sel, &ss, &esp) : !is_flat_stack(&cpu->seg[SEG_SS]))
         return FAST_DECLINED;
     size = (is_inner ? 20 : 12) + (in->has_error ? 4 : 0);
     frame = reach(bt, w, esp - size, size, true);
@@ -291,14 +334,12 @@ static const uint8_t *interrupt(struct bt *bt, const struct interrupt *in)
     if (is_inner) {
         store_le(frame + 12, 4, cpu->gpr[REG_SP]);
         store_le(frame + 16, 4, cpu->seg[SEG_SS].sel);
-        cpu->seg[SEG_SS] = ss;
+        segment_unpack(&cpu->seg[SEG_SS], ss_sel, ss);
     }
-    cs.sel &= 0xfffc;
-    cpu->seg[SEG_CS] = cs;
+    segment_unpack(&cpu->seg[SEG_CS], cs_sel & 0xfffc, cs);
     cpu->cpl = 0;
     cpu->gpr[REG_SP] = esp;
     cpu->eflags &= ~(EFLAGS_NT | (type == SYS_INT32 ? EFLAGS_IF : 0));
-    cpu->is_mode_stale = true;
     if (in->is_fault)
         cpu->stats.exceptions[in->vector & 31]++;
     else

@@ -23,7 +23,8 @@ static enum seg_class classify(const struct cpu *cpu, enum sreg seg)
     return s->base ? SEGC_BIG : SEGC_FLAT;
 }
 
-void cpu_update_mode(struct cpu *cpu)
+/* All but the segments' classes. */
+static uint32_t mode_of_state(const struct cpu *cpu)
 {
     const struct segment *cs = &cpu->seg[SEG_CS];
     uint32_t mode = 0;
@@ -46,19 +47,39 @@ void cpu_update_mode(struct cpu *cpu)
         mode |= MODE_FLAT_CS;
     if (cpu->dr[7] & DR7_ENABLES)
         mode |= MODE_DEBUG;
-    mode |= (uint32_t)(cpu->cpl & 3) << MODE_CPL_SHIFT;
-    for (unsigned seg = 0; seg < SEG_COUNT; seg++) {
-        const struct segment *s = &cpu->seg[seg];
-        enum seg_class class = classify(cpu, seg);
+    return mode | (uint32_t)(cpu->cpl & 3) << MODE_CPL_SHIFT;
+}
 
-        mode |= (uint32_t)class << (MODE_SEG_SHIFT + 2 * seg);
-        if (class == SEGC_LIMITED && s->limit == 0xffff)
-            mode |= 1u << (MODE_64K_SHIFT + seg);
-        cpu->seg_check[seg] = (struct seg_check){.minus_limit = -(int64_t)s->limit - 1, .base = s->base, .poison = SEG_POISON,
-                                                 .minus_base = -s->base};
-    }
+static uint32_t mode_of_segment(struct cpu *cpu, unsigned seg)
+{
+    const struct segment *s = &cpu->seg[seg];
+    enum seg_class class = classify(cpu, seg);
+
+    cpu->seg_check[seg] = (struct seg_check){.minus_limit = -(int64_t)s->limit - 1, .base = s->base, .poison = SEG_POISON,
+                                             .minus_base = -s->base};
+    return (uint32_t)class << (MODE_SEG_SHIFT + 2 * seg) |
+           (class == SEGC_LIMITED && s->limit == 0xffff ? 1u << (MODE_64K_SHIFT + seg) : 0);
+}
+
+void cpu_update_mode(struct cpu *cpu)
+{
+    uint32_t mode = mode_of_state(cpu);
+
+    for (unsigned seg = 0; seg < SEG_COUNT; seg++)
+        mode |= mode_of_segment(cpu, seg);
     cpu->mode = mode;
     cpu->is_mode_stale = false;
     /* Data breakpoints are seen by the slow access functions only. */
     cpu->tlb->fast_generation = mode & MODE_DEBUG ? TLB_NEVER : cpu->tlb->generation;
+}
+
+void cpu_update_mode_for(struct cpu *cpu, unsigned segments)
+{
+    uint32_t mode = mode_of_state(cpu);
+
+    for (unsigned seg = 0; seg < SEG_COUNT; seg++)
+        mode |= segments >> seg & 1 ? mode_of_segment(cpu, seg)
+                                    : cpu->mode & (3u << (MODE_SEG_SHIFT + 2 * seg) | 1u << (MODE_64K_SHIFT + seg));
+    cpu->mode = mode;
+    cpu->is_mode_stale = false;
 }

@@ -123,7 +123,7 @@ static void there_are_windows_for_roots_that_come_back(void **state)
         resets = windows_stats(t->ws)->resets;
         for (unsigned i = 0; i < 110; i++) {
             t->f->cpu->paging.cr3 = 0x100000 + i * 0x1000;
-            assert_non_null(window_current(t->ws, false));
+            assert_non_null(window_current(t->ws, true));
         }
     }
     assert_int_equal(windows_stats(t->ws)->resets, resets); /* in the last round: none */
@@ -234,7 +234,7 @@ static void roots_have_their_own_windows(void **state)
 
     for (unsigned i = 0; i < 300; i++) { /* more than there are windows: the oldest are recycled */
         t->f->cpu->paging.cr3 = 0x100000 + (i + 1) * 0x1000;
-        assert_ptr_not_equal(window_current(t->ws, false), NULL);
+        assert_ptr_not_equal(window_current(t->ws, true), NULL);
     }
     assert_true(windows_stats(t->ws)->windows <= 96);
     t->f->cpu->paging.cr3 = PAGE_DIR;
@@ -242,6 +242,179 @@ static void roots_have_their_own_windows(void **state)
     t->f->ram[DATA] = 9;
     assert_int_equal(fill(t, false, DATA, false), WINDOW_RETRY);
     assert_int_equal(w->base[DATA], 9);
+}
+
+/* --- the software TLB --- */
+
+static uint8_t *found(struct win_fixture *t, gla_t gla, bool is_write)
+{
+    return soft_find(t->soft, window_current(t->ws, false)->soft_key + (gla >> 12), (uint32_t)gla, is_write);
+}
+
+static enum window_fault soft(struct win_fixture *t, gla_t gla, bool is_write)
+{
+    uint64_t frame;
+
+    return window_soft_fill(t->ws, window_current(t->ws, false), gla, is_write, &frame);
+}
+
+static void software_lookup_needs_no_mapping(void **state)
+{
+    struct win_fixture *t = *state;
+
+    assert_null(found(t, DATA, false));
+    assert_int_equal(soft(t, DATA, false), WINDOW_RETRY);
+    assert_ptr_equal(found(t, DATA + 5, false), t->f->ram + DATA + 5);
+    assert_null(found(t, DATA, true)); /* D is not set yet */
+    assert_null(found(t, DATA + 0x1000, false));
+    assert_int_equal(soft(t, DATA, true), WINDOW_RETRY);
+    assert_ptr_equal(found(t, DATA, true), t->f->ram + DATA);
+    assert_int_equal(windows_stats(t->ws)->map_calls, 0);
+    assert_int_equal(soft(t, DEVICE, false), WINDOW_DEVICE);
+    assert_null(found(t, DEVICE, false));
+}
+
+static void software_lookup_forgets_as_a_window_does(void **state)
+{
+    struct win_fixture *t = *state;
+
+    soft(t, DATA, true);
+    set_pte(t->f, DATA, (DATA + 0x1000) | 0x67);
+    assert_ptr_equal(found(t, DATA, true), t->f->ram + DATA); /* stale, as a TLB may be */
+    windows_flush_page(t->ws, DATA);
+    assert_null(found(t, DATA, false));
+    soft(t, DATA, true);
+    assert_ptr_equal(found(t, DATA, true), t->f->ram + DATA + 0x1000);
+    set_pte(t->f, DATA, DATA | 0x27);
+    windows_new_epoch(t->ws);
+    assert_null(found(t, DATA, false));
+    soft(t, DATA, true);
+    windows_flush_all(t->ws);
+    assert_null(found(t, DATA, false));
+}
+
+static void software_lookup_never_writes_to_code(void **state)
+{
+    struct win_fixture *t = *state;
+    uint64_t frame = (uint64_t)(t->f->ram + DATA - guestmem_view(t->f->guestmem)) >> 12;
+
+    for (unsigned n = 1; n <= 5; n++) { /* so many pages of one frame */
+        for (unsigned i = 0; i < n; i++) {
+            put32(t->f, PAGE_TABLE + (DATA / 0x1000 + i) * 4, DATA | 0x67);
+            windows_flush_page(t->ws, DATA + i * 0x1000);
+            assert_int_equal(soft(t, DATA + i * 0x1000, true), WINDOW_RETRY);
+        }
+        windows_protect_frame(t->ws, frame);
+        for (unsigned i = 0; i < n; i++) {
+            assert_null(found(t, DATA + i * 0x1000, true));
+            assert_ptr_equal(found(t, DATA + i * 0x1000, false), t->f->ram + DATA);
+        }
+    }
+}
+
+static void device_pages_are_remembered_and_forgotten(void **state)
+{
+    struct win_fixture *t = *state;
+    struct window *w = window_current(t->ws, false);
+    gpa_t gpa;
+
+    assert_false(window_device(t->ws, w, DATA, false, &gpa));
+    for (unsigned i = 0; i < 3; i++) {
+        assert_true(window_device(t->ws, w, DEVICE + 8, true, &gpa));
+        assert_int_equal(gpa, DEVICE + 8);
+    }
+}
+
+/* --- address spaces that share a supervisor window --- */
+
+#define OTHER_DIR (DATA + 0x8000)
+#define OTHER_TABLE (DATA + 0x9000)
+#define COMMON_TABLE (DATA + 0xa000)
+#define COMMON 0x400000
+
+static void two_spaces(struct win_fixture *t)
+{
+    for (unsigned i = 0; i < 1024; i++)
+        put32(t->f, OTHER_TABLE + i * 4, (i << 12) | 0x67);
+    put32(t->f, OTHER_TABLE + (DATA >> 12) * 4, (DATA + 0x5000) | 0x67);
+    put32(t->f, COMMON_TABLE, (DATA + 0x6000) | 0x67);
+    put32(t->f, PAGE_DIR + 4, COMMON_TABLE | 0x67);
+    put32(t->f, OTHER_DIR, OTHER_TABLE | 0x67);
+    put32(t->f, OTHER_DIR + 4, COMMON_TABLE | 0x67);
+    t->f->ram[DATA] = 1;
+    t->f->ram[DATA + 0x5000] = 2;
+    t->f->ram[DATA + 0x6000] = 3;
+}
+
+static struct window *change_to(struct win_fixture *t, uint32_t dir)
+{
+    t->f->cpu->paging.cr3 = dir;
+    windows_new_epoch(t->ws);
+    return window_current(t->ws, false);
+}
+
+static void a_shared_window_keeps_what_is_common(void **state)
+{
+    struct win_fixture *t = *state;
+    struct window *w;
+
+    two_spaces(t);
+    w = change_to(t, PAGE_DIR);
+    assert_int_equal(fill(t, false, DATA, false), WINDOW_RETRY);
+    assert_int_equal(fill(t, false, COMMON, true), WINDOW_RETRY);
+    assert_int_equal(soft(t, DATA, true), WINDOW_RETRY);
+    assert_int_equal(soft(t, COMMON, true), WINDOW_RETRY);
+    assert_ptr_equal(change_to(t, OTHER_DIR), w);
+    assert_int_equal(w->page[DATA >> 12], 0);
+    assert_null(found(t, DATA, false));
+    assert_int_equal(w->base[COMMON], 3);
+    assert_non_null(found(t, COMMON, true));
+    assert_int_equal(fill(t, false, DATA, false), WINDOW_RETRY);
+    assert_int_equal(w->base[DATA], 2);
+
+    put32(t->f, COMMON_TABLE, DATA | 0x67); /* while the other one is in use */
+    assert_ptr_equal(change_to(t, PAGE_DIR), w);
+    assert_int_equal(w->page[COMMON >> 12], 0);
+    assert_null(found(t, COMMON, false));
+    assert_int_equal(fill(t, false, DATA, false), WINDOW_RETRY);
+    assert_int_equal(w->base[DATA], 1);
+}
+
+static void a_space_that_comes_often_has_its_own(void **state)
+{
+    struct win_fixture *t = *state;
+    struct window *a, *b;
+
+    two_spaces(t);
+    for (unsigned i = 0; i < 40; i++) {
+        a = change_to(t, PAGE_DIR);
+        assert_int_equal(fill(t, false, DATA, false) == WINDOW_RETRY || a->page[DATA >> 12], 1);
+        assert_int_equal(a->base[DATA], 1);
+        b = change_to(t, OTHER_DIR);
+        assert_int_equal(fill(t, false, DATA, false) == WINDOW_RETRY || b->page[DATA >> 12], 1);
+        assert_int_equal(b->base[DATA], 2);
+    }
+    assert_ptr_not_equal(a, b);
+    assert_ptr_equal(change_to(t, PAGE_DIR), a);
+    assert_int_equal(a->base[DATA], 1); /* still mapped */
+}
+
+/* Rings of many: nobody gets his own, and there are few windows. */
+static void many_spaces_share_one(void **state)
+{
+    struct win_fixture *t = *state;
+
+    two_spaces(t);
+    for (unsigned i = 0; i < 1000; i++) {
+        uint32_t dir = 0x40000 + i % 100 * 0x1000;
+
+        put32(t->f, dir, PAGE_TABLE | 0x67);
+        put32(t->f, dir + 4, COMMON_TABLE | 0x67);
+        change_to(t, dir);
+        (void)fill(t, false, COMMON, false);
+    }
+    assert_int_equal(windows_stats(t->ws)->windows, 1);
+    assert_int_equal(windows_stats(t->ws)->map_calls, 1);
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -254,6 +427,9 @@ int main(void)
         T(user_window_obeys_us_and_rw), T(devices_are_not_mapped),               T(pages_with_code_are_read_only),
         T(invlpg_drops_one_page),       T(a_new_epoch_drops_what_changed),       T(a_changed_directory_drops_its_region),
         T(accessed_and_dirty_do_not_drop), T(fetch_translations_are_forgotten), T(roots_have_their_own_windows),
+        T(software_lookup_needs_no_mapping), T(software_lookup_forgets_as_a_window_does), T(software_lookup_never_writes_to_code),
+        T(device_pages_are_remembered_and_forgotten), T(a_shared_window_keeps_what_is_common),
+        T(a_space_that_comes_often_has_its_own), T(many_spaces_share_one),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
