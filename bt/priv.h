@@ -142,7 +142,10 @@ struct block {
     bool is_dead;
     uint32_t direct, indirect, gated, host_end; /* cache offsets: entries (gated: after the FP gate), end */
     uint32_t recover_first, n_recover;
-    struct block *hash_next, *frame_next, *frame2_next;
+    struct block *hash_next;
+    struct in_frame { /* doubly linked, for both frames: libraries that are elsewhere in each process make long lists */
+        struct block *next, *prev;
+    } in_frame, in_frame2;
 };
 
 /* The context that code of another one goes to by loading CS with a selector; of the same window, mode and limit. */
@@ -232,7 +235,7 @@ struct bt {
     bool has_fsgsbase, has_bmi2, has_sahf, has_avx;
 
     struct site sites[1 << SITE_HASH_BITS];
-    uint8_t *frame_has_site;     /* per frame */
+    uint64_t *frame_sites;       /* per frame: a bit for each 64 bytes of it that may have one */
     uint8_t *heat;               /* times interpreted lately, by a hash of place and EIP */
     struct block *stale;    /* to be killed when translated code has stopped */
     uint64_t dead_at_exit;  /* blocks, and flushes, when it stopped last */

@@ -184,10 +184,8 @@ static bool translate_insn(struct xlat *x, const struct insn *in)
 {
     uint64_t code = code_of(x);
 
-    x->soft = SITE_NONE;
     if (!cpu_has_feature(x->bt->cpu, in->desc->feature) || site_is_callout(x->bt, code))
         return false;
-    x->soft = in->desc->iclass == INNOCUOUS || in->desc->iclass == BRANCH ? site_soft(x->bt, code) : SITE_NONE;
     switch (in->desc->iclass) {
     case INNOCUOUS:
         return translate_innocuous(x, in);
@@ -296,7 +294,8 @@ static void emit_body(struct xlat *x)
 #ifdef RINGER_OPCODE_COVERAGE
         emit_coverage(x, in);
 #endif
-        x->is_folding = bt_has(x->bt, BT_FOLD) && xlat_stack_folds(x, in) && site_soft(x->bt, code_of(x)) == SITE_NONE;
+        x->soft = in->desc->iclass == INNOCUOUS || in->desc->iclass == BRANCH ? site_soft(x->bt, code_of(x)) : SITE_NONE;
+        x->is_folding = x->soft == SITE_NONE && bt_has(x->bt, BT_FOLD) && xlat_stack_folds(x, in);
         if (!may_stay_pending(x, in))
             xlat_stack_sync(x);
         unsigned n_exits = x->n_exits, icount = x->icount, gated = x->gated;
