@@ -212,8 +212,9 @@ bool gen_step(struct fuzz_machine *m, struct fuzz_case *c)
     unsigned n = cpu_peek(cpu, (uint32_t)(cpu->seg[SEG_CS].base + cpu->rip), bytes, sizeof(bytes));
     bool is_known = insn_decode(&in, bytes, n, cpu->mode & MODE_CS32 ? 4 : 2) == DECODE_OK;
 
-    if (is_known && (is_host_specific(cpu, &in) || writes_tables(c, cpu, &in) || overwrites_itself(cpu, &in) || moves_between_aliases(c, cpu, &in) ||
-                     has_stack_in_tables(c, cpu)))
+    if (has_stack_in_tables(c, cpu)) /* not known either: the fault of a fetch pushes too */
+        return false;
+    if (is_known && (is_host_specific(cpu, &in) || writes_tables(c, cpu, &in) || overwrites_itself(cpu, &in) || moves_between_aliases(c, cpu, &in)))
         return false;
     if (is_known && (in.desc->attr & ATTR_REP) && in.rep && in.addrsize == 4 && cpu->gpr[REG_CX] > MAX_COUNT)
         return false;

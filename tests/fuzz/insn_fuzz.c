@@ -71,6 +71,7 @@ struct findings {
 /* Watched by the watchdog thread. */
 struct watch {
     _Atomic(struct cpu *) reference, translated; /* running now, or NULL */
+    atomic_uint runs;                            /* how many have begun: the same CPU again is no long run */
     clockid_t clock;
 };
 
@@ -97,17 +98,18 @@ static double seconds_of(clockid_t clock)
 static void *watchdog(void *opaque)
 {
     struct watch *w = opaque;
-    struct cpu *last = NULL;
+    unsigned last = 0;
     double since = 0;
 
     for (;;) {
         struct cpu *reference = atomic_load(&w->reference), *translated = atomic_load(&w->translated);
         struct cpu *now = reference ? reference : translated;
+        unsigned run = atomic_load(&w->runs);
         double t = seconds_of(w->clock);
 
-        if (now != last || !now)
+        if (run != last || !now)
             since = t;
-        last = now;
+        last = run;
         if (now && t - since > (reference ? KICK_REFERENCE : KICK_TRANSLATED))
             cpu_kick(now);
         if (now && t - since > GIVE_UP)
@@ -115,6 +117,12 @@ static void *watchdog(void *opaque)
         usleep(50000);
     }
     return NULL;
+}
+
+static void watch(struct watch *w, _Atomic(struct cpu *) *which, struct cpu *cpu)
+{
+    atomic_fetch_add(&w->runs, 1);
+    atomic_store(which, cpu);
 }
 
 static void runner_start(struct runner *r, const struct options *opt, struct findings *found)
@@ -164,7 +172,7 @@ static bool run_reference(struct runner *r, struct fuzz_case *c)
 
     c->broken = NULL;
     machine_load(r->reference, c);
-    atomic_store(&r->watch.reference, cpu);
+    watch(&r->watch, &r->watch.reference, cpu);
     for (unsigned n = 0; is_usable && n < REFERENCE_INSNS && !cpu->is_halted && !cpu->is_shutdown && !cpu->exit_request; n++)
         is_usable = gen_step(r->reference, c);
     atomic_store(&r->watch.reference, NULL);
@@ -179,7 +187,7 @@ static enum outcome run_translated(struct runner *r, struct fuzz_case *c, const 
     bool is_ended, is_all = r->found->is_all_compared;
 
     machine_load(r->translated, c);
-    atomic_store(&r->watch.translated, r->translated->cpu);
+    watch(&r->watch, &r->watch.translated, r->translated->cpu);
     is_ended = machine_run(r->translated, 0);
     atomic_store(&r->watch.translated, NULL);
     if (is_ended && !machine_differ(r->reference, r->translated, c, is_all, what, sizeof(what)))
@@ -205,7 +213,7 @@ static enum outcome run_native(struct runner *r, struct fuzz_case *c, bool *is_g
 
     if (!r->native || !c->is_native || !r->reference->n_events)
         return EQUAL;
-    atomic_store(&r->watch.translated, r->translated->cpu);
+    watch(&r->watch, &r->watch.translated, r->translated->cpu);
     is_equal = native_run(r->native, c, r->reference, what, sizeof(what));
     atomic_store(&r->watch.translated, NULL);
     if (!is_equal && *is_grown) {
@@ -261,7 +269,7 @@ static bool make_case(struct runner *r, uint64_t number)
     bool is_made;
 
     r->found->case_number = number;
-    atomic_store(&r->watch.reference, cpu);
+    watch(&r->watch, &r->watch.reference, cpu);
     is_made = gen_case(r->gen, r->reference, &r->found->c, r->opt->seed, number, r->opt->mode);
     atomic_store(&r->watch.reference, NULL);
     if (!is_made) {
