@@ -109,7 +109,7 @@ static void uncount_rest(struct bt *bt, const struct callout_site *site)
         hot_of(bt->cpu)->icount -= tcache_recover(bt, tcache_by_host(bt, pc), pc)->rest;
 }
 
-/* Go to EIP, where CS, SS, CPL and flags may be others by now; the rest of the mode is up to date. */
+/* Go to EIP; the mode is up to date. */
 static const uint8_t *go_to(struct bt *bt, uint32_t rip)
 {
     struct cpu *cpu = bt->cpu;
@@ -119,7 +119,6 @@ static const uint8_t *go_to(struct bt *bt, uint32_t rip)
     struct ctx *c;
 
     cpu->rip = rip;
-    cpu_update_mode_for(cpu, 1u << SEG_CS | 1u << SEG_SS);
     if (atomic_load_explicit(&cpu->exit_request, memory_order_relaxed) || cpu_has_work(cpu) || bt_needs_interpreter(cpu))
         return FAST_DONE;
     if ((cpu->paging.cr0 & CR0_PG) && w->key.is_user != (cpu->cpl == 3))
@@ -181,12 +180,16 @@ static const uint8_t *rdtsc(struct bt *bt, const struct callout_site *site)
 /* CS and SS as SYSENTER and SYSEXIT make them, without looking at a descriptor. */
 static void load_flat(struct cpu *cpu, unsigned cs, unsigned ss, unsigned cpl)
 {
+    const uint32_t classes = 3u << (MODE_SEG_SHIFT + 2 * SEG_CS) | 3u << (MODE_SEG_SHIFT + 2 * SEG_SS) | 1u << (MODE_64K_SHIFT + SEG_CS) |
+                             1u << (MODE_64K_SHIFT + SEG_SS); /* SEGC_FLAT is 0 */
     const uint16_t common = (uint16_t)(SEG_ATTR_P | SEG_ATTR_S | SEG_ATTR_RW | SEG_ATTR_ACCESSED | SEG_ATTR_DB | SEG_ATTR_G |
                                        cpl << SEG_ATTR_DPL_SHIFT);
 
     cpu->seg[SEG_CS] = (struct segment){.limit = 0xffffffff, .sel = (uint16_t)cs, .attr = common | SEG_ATTR_CODE};
     cpu->seg[SEG_SS] = (struct segment){.limit = 0xffffffff, .sel = (uint16_t)ss, .attr = common};
     cpu->cpl = (uint8_t)cpl;
+    cpu->mode = (cpu->mode & ~(classes | 3u << MODE_CPL_SHIFT | MODE_IOPL_OK)) | MODE_CS32 | MODE_SS32 | MODE_FLAT_CS |
+                cpl << MODE_CPL_SHIFT | (cpl <= cpu_iopl(cpu) ? MODE_IOPL_OK : 0); /* what cpu_update_mode() would find */
 }
 
 static const uint8_t *sysenter(struct bt *bt)
@@ -266,6 +269,7 @@ static const uint8_t *iret(struct bt *bt)
     cpu->cpl = (uint8_t)cpl;
     cpu->gpr[REG_SP] = esp;
     cpu->eflags = (cpu->eflags & ~may_change) | (flags & may_change) | EFLAGS_1;
+    cpu_update_mode_for(cpu, 1u << SEG_CS | 1u << SEG_SS);
     return go_to(bt, eip);
 }
 
@@ -344,6 +348,7 @@ static const uint8_t *interrupt(struct bt *bt, const struct interrupt *in)
         cpu->stats.exceptions[in->vector & 31]++;
     else
         cpu->stats.soft_interrupts++;
+    cpu_update_mode_for(cpu, 1u << SEG_CS | (is_inner ? 1u << SEG_SS : 0));
     return go_to(bt, eip);
 }
 

@@ -257,8 +257,11 @@ static inline bool bt_has(const struct bt *bt, enum bt_technique t)
  * the host does not raise for us. */
 static inline bool bt_needs_interpreter(const struct cpu *cpu)
 {
+    /* Read alone: compilers join it with EFLAGS, its neighbour, and a load of both waits until the stores before it are through. */
+    uint32_t mode = *(const volatile uint32_t *)&cpu->mode;
+
     return cpu->has_shadow || cpu_sees_smram(cpu) || cpu->is_ignne ||
-           (cpu->mode & (MODE_TF | MODE_DEBUG | MODE_CS64)) != 0 || (cpu->eflags & EFLAGS_RF) ||
+           (mode & (MODE_TF | MODE_DEBUG | MODE_CS64)) != 0 || (cpu->eflags & EFLAGS_RF) ||
            ((cpu->eflags & EFLAGS_AC) && (cpu->paging.cr0 & CR0_AM) && cpu->cpl == 3);
 }
 
