@@ -60,14 +60,27 @@ void soft_fill(struct soft *s, uint64_t key, uint8_t *host_page, uint32_t gla, u
         note_writer(s, frame, i);
 }
 
-void soft_drop(struct soft *s, uint64_t key)
+/* What is there of n keys from key on, at the same indices. */
+static void drop_run(uint64_t *keys, uint64_t key, unsigned n)
 {
-    unsigned i = key & (SOFT_ENTRIES - 1);
+    uint64_t *k = keys + (key & (SOFT_ENTRIES - 1));
 
-    if (s->read_key[i] + key == 0)
-        s->read_key[i] = s->write_key[i] = 0;
-    if (s->device_key[i] + key == 0)
-        s->device_key[i] = 0;
+    for (unsigned i = 0; i < n; i++)
+        k[i] = k[i] + key + i == 0 ? 0 : k[i];
+}
+
+void soft_drop(struct soft *s, uint64_t key, unsigned n)
+{
+    unsigned run;
+
+    for (; n; n -= run, key += run) {
+        unsigned room = SOFT_ENTRIES - (unsigned)(key & (SOFT_ENTRIES - 1));
+
+        run = n < room ? n : room;
+        drop_run(s->read_key, key, run);
+        drop_run(s->write_key, key, run);
+        drop_run(s->device_key, key, run);
+    }
 }
 
 void soft_protect(struct soft *s, uint32_t frame)
