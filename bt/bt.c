@@ -18,9 +18,11 @@
 #define DEFAULT_CACHE_BYTES MIB(64)
 #define HWCAP2_FSGSBASE 2
 #define RETURN_STACK_GUARD 4096
-#define HEAT_BITS 16
+#define HEAT_BITS 18
+#define HEAT_PERIOD (1u << (HEAT_BITS - 1)) /* cold runs until they are forgotten, lest all code be hot at once */
 #define ARITHMETIC_FAULTS 4 /* of an instruction; then it is called out */
 #define COLD_RUNS 3        /* code is interpreted so many times before it is translated */
+#define CALL_BYTES 5       /* of call rel32 */
 #define COLD_INSNS_MAX 64  /* in one go */
 #define FRAME_KILLS_MAX 16
 #define FRAME_KILLS_PERIOD_NS 100000000ull
@@ -29,6 +31,8 @@ const char *const bt_technique_names[BT_TECHNIQUES] = {
     [BT_TIERS] = "tiers",
     [BT_FAST] = "fast",
     [BT_DECAY] = "decay",
+    [BT_FOLD] = "fold",
+    [BT_LINKS] = "links",
     [BT_FAR] = "far",
     [BT_SOFT] = "soft",
     [BT_SHARE] = "share",
@@ -127,19 +131,17 @@ bool bt_may_go_on(struct bt *bt)
            !cpu->is_halted && !cpu->is_shutdown && ctx_is_current(bt);
 }
 
-/* Has the code run less often than a translation would pay for? */
+/* Has the code run less often than a translation would pay for?  Places that share a count are translated sooner, no more. */
 static bool is_cold(struct bt *bt, uint64_t code, uint32_t guest_rip)
 {
     uint64_t h = (code ^ (uint64_t)guest_rip << 20) * 0x9e3779b97f4a7c15ull;
-    uint32_t *slot = &bt->heat[h >> (64 - HEAT_BITS)], tag = (uint32_t)h & 0xffffff00u;
+    uint8_t *count = &bt->heat[h >> (64 - HEAT_BITS)];
 
-    if (!bt_has(bt, BT_TIERS))
+    if (!bt_has(bt, BT_TIERS) || *count >= COLD_RUNS)
         return false;
-    if ((*slot & 0xffffff00u) != tag)
-        *slot = tag;
-    if ((*slot & 0xff) >= COLD_RUNS)
-        return false;
-    ++*slot;
+    ++*count;
+    if (bt->stats.cold_runs % HEAT_PERIOD == HEAT_PERIOD - 1)
+        memset(bt->heat, 0, 1u << HEAT_BITS);
     return true;
 }
 
@@ -160,6 +162,19 @@ static void run_cold(struct bt *bt)
     bt->stats.cold_insns += n;
 }
 
+/* Frame of the code at a linear address; -1: not fetchable, or not memory. */
+static int64_t code_frame(struct bt *bt, struct window *w, uint32_t linear)
+{
+    uint32_t page = linear >> GUEST_PAGE_SHIFT;
+    bool is_known = w->code[page] != 0;
+    int64_t frame = window_code_frame(bt->windows, w, linear);
+
+    if (is_known || frame < 0)
+        return frame;
+    links_check(bt, w, page);
+    return (int64_t)w->code[page] - 1; /* which may be gone again */
+}
+
 /* The block at EIP in the current context, translated if need be, and noted in the jump table.  NULL: let the interpreter
  * take the instruction (fetch fault, segment limit), or, with bt->ctx NULL, look again. */
 static struct block *lookup(struct bt *bt, uint32_t guest_rip, bool *is_left_cold)
@@ -173,12 +188,12 @@ static struct block *lookup(struct bt *bt, uint32_t guest_rip, bool *is_left_col
     bt->stats.lookups++;
     if (guest_rip > c->cs_limit)
         return NULL;
-    frame = window_code_frame(bt->windows, c->w, linear);
+    frame = code_frame(bt, c->w, linear);
     if (frame < 0)
         return NULL;
     code = (uint64_t)frame << 12 | (linear & GUEST_PAGE_MASK);
     b = tcache_find(bt, code, c, guest_rip);
-    if (b && b->second_frame && window_code_frame(bt->windows, c->w, (uint32_t)(linear + GUEST_PAGE_SIZE)) + 1 != b->second_frame) {
+    if (b && b->second_frame && code_frame(bt, c->w, (uint32_t)(linear + GUEST_PAGE_SIZE)) + 1 != b->second_frame) {
         tcache_kill(bt, b);
         b = NULL;
     }
@@ -199,7 +214,7 @@ static struct block *lookup(struct bt *bt, uint32_t guest_rip, bool *is_left_col
             struct insn in;
 
             if (insn_decode(&in, bytes, avail, c->mode & MODE_CS32 ? 4 : 2) == DECODE_MORE) {
-                second = window_code_frame(bt->windows, c->w, (uint32_t)(linear + avail));
+                second = code_frame(bt, c->w, (uint32_t)(linear + avail));
                 if (second < 0)
                     return NULL;
                 bt->stats.two_page++;
@@ -233,16 +248,19 @@ static struct block *lookup_or_step(struct bt *bt, uint32_t guest_rip)
 
 static void chain(struct bt *bt, const struct chain_site *site, const struct block *b)
 {
+    const struct block *from = tcache_by_host(bt, (const uint8_t *)site);
+    uint32_t stub = cache_off(bt, (const uint8_t *)site) - CALL_BYTES; /* site follows the call of stub_chain */
     uint32_t end = site->jump_end & CHAIN_OFFSET;
     unsigned gated = site->jump_end >> CHAIN_GATED_SHIFT & 3;
     uint32_t entry = gated >= b->gate ? b->gated : b->direct;
     const uint8_t *to = bt->codemem.exec + entry;
     int32_t rel;
 
-    if (site->jump_end & CHAIN_CROSSES_PAGE) {
+    if ((site->jump_end & CHAIN_CROSSES_PAGE) && !(bt_has(bt, BT_LINKS) && links_add(bt, bt->ctx->w, from, b, end, stub))) {
         if (bt->e.end - bt->e.p < BLOCK_ROOM)
             return;
         to = xlat_emit_guard(bt, bt->ctx, b, entry);
+        bt->stats.guards++;
     }
     rel = (int32_t)(to - (bt->codemem.exec + end));
     memcpy(bt->codemem.write + end - 4, &rel, 4);
@@ -344,14 +362,16 @@ static const uint8_t *on_callout(struct bt *bt)
     if (bt->lockstep) {
         hot_of(cpu)->icount -= rest;
         lockstep_after(bt->lockstep, b, (unsigned)hot_of(cpu)->icount);
-        cpu_step(cpu);
-        return NULL;
     }
     if (bt->missing_in) {
         uint64_t frame;
 
         (void)window_fill(bt->windows, bt->missing_in, bt->missing, false, &frame);
         bt->missing_in = NULL;
+    }
+    if (bt->lockstep) {
+        cpu_step(cpu);
+        return NULL;
     }
     indirect = needs_of(cpu);
     bool is_string = site.fast == FAST_NONE && (site.arg & SOFT_STRING), is_unworthy = is_string && spend_string(bt, &site);
@@ -541,6 +561,7 @@ static bool leave(struct bt *bt, struct fault *f, enum exit_reason reason)
             return false;
         r = tcache_recover(bt, b, pc);
         save_state(bt, f, r->guest_rip, r->fix);
+        bt->cpu->gpr[REG_SP] = (uint32_t)(bt->cpu->gpr[REG_SP] + (uint64_t)(int64_t)(4 * r->sp_words));
         stopped_at(bt, b, r);
     }
     f->regs[FAULT_R10] = reason;
@@ -610,7 +631,13 @@ static bool on_fault(void *opaque, struct fault *f)
         switch (bt->fault_kind) {
         case WINDOW_RETRY:
             bt->stats.sig_fill++;
-            return !notes_fill(bt, f) || leave(bt, f, EXIT_SITE);
+            if (bt->ctx)
+                return !notes_fill(bt, f) || leave(bt, f, EXIT_SITE);
+            /* The window had to be emptied, and the contexts with their jump tables went with it. */
+            if (!leave(bt, f, EXIT_POLL))
+                return false;
+            bt_reset_return_stack(bt);
+            return true;
         case WINDOW_GUEST_FAULT:
             bt->stats.sig_guest_fault++;
             break;
@@ -684,7 +711,7 @@ static void run_block(struct bt *bt)
             rearm_poll(cpu);
             break;
         case EXIT_DONE:
-            continue;
+            break;
         case EXIT_REASONS:
             break;
         case EXIT_LOOKUP:
@@ -838,8 +865,10 @@ struct bt *bt_create(struct cpu *cpu, const struct bt_options *opt, const char *
         *why = "out of memory";
         goto out_codemem;
     }
-    bt->windows = windows_create(cpu, bt->soft, bt_has(bt, BT_SHARE), ctx_code_gone, bt);
+    bt->links = links_create();
+    bt->windows = bt->links ? windows_create(cpu, bt->soft, bt_has(bt, BT_SHARE), ctx_code_gone, bt) : NULL;
     if (!bt->windows) {
+        links_destroy(bt->links);
         *why = "cannot reserve address space for guest windows";
         goto out_codemem;
     }
@@ -878,6 +907,7 @@ void bt_destroy(struct bt *bt)
     tcache_flush(bt);
     lockstep_destroy(bt->lockstep);
     windows_destroy(bt->windows);
+    links_destroy(bt->links);
     soft_destroy(bt->soft);
     if (bt->perf_map)
         fclose(bt->perf_map);
@@ -905,6 +935,9 @@ unsigned bt_counters(const struct bt *bt, struct bt_counter *out, unsigned max)
         {"host bytes emitted", s->host_bytes},
         {"nanoseconds of translation", s->translate_ns},
         {"chains", s->chains},
+        {"chains with a guard", s->guards},
+        {"chains between pages without", s->links},
+        {"of them cut", s->links_cut},
         {"entries from the dispatcher", s->enters},
         {"lookups", s->lookups},
         {"lookup misses", s->lookup_misses},

@@ -105,7 +105,7 @@ static void uncount_rest(struct bt *bt, const struct callout_site *site)
 {
     const uint8_t *pc = (const uint8_t *)site;
 
-    if (bt->opt.want_counts)
+    if (bt->opt.want_counts || bt->lockstep)
         hot_of(bt->cpu)->icount -= tcache_recover(bt, tcache_by_host(bt, pc), pc)->rest;
 }
 
@@ -352,10 +352,10 @@ static const uint8_t *interrupt(struct bt *bt, const struct interrupt *in)
     return go_to(bt, eip);
 }
 
-/* Faults have the plain case only: 32-bit protected mode, and nobody who wants to read about exceptions. */
+/* Faults have the plain case only: 32-bit protected mode, and nobody who wants to read about exceptions or to compare. */
 static const uint8_t *fault(struct bt *bt, const struct interrupt *in)
 {
-    return (bt->cpu->eflags & EFLAGS_VM) || !mode_is_protected(bt->cpu->mode) || (log_mask & LOG_EXC) ? FAST_DECLINED : interrupt(bt, in);
+    return bt->lockstep || (bt->cpu->eflags & EFLAGS_VM) || !mode_is_protected(bt->cpu->mode) || (log_mask & LOG_EXC) ? FAST_DECLINED : interrupt(bt, in);
 }
 
 const uint8_t *fast_page_fault(struct bt *bt, uint32_t guest_rip, uint32_t cr2, uint32_t error)
@@ -363,7 +363,7 @@ const uint8_t *fast_page_fault(struct bt *bt, uint32_t guest_rip, uint32_t cr2, 
     const struct interrupt in = {.vector = VEC_PF, .is_fault = true, .has_error = true, .return_eip = guest_rip, .error = error};
     const uint8_t *to;
 
-    if (bt->lockstep || !bt_has(bt, BT_FAST))
+    if (!bt_has(bt, BT_FAST))
         return FAST_DECLINED;
     to = fault(bt, &in);
     if (to != FAST_DECLINED)
@@ -456,6 +456,7 @@ const uint8_t *fast_callout(struct bt *bt, const struct callout_site *site)
     }
     if (to != FAST_DECLINED) {
         cpu->stats.insns_interp += site->fast != FAST_DIV;
+        hot_of(cpu)->icount += bt->lockstep != NULL; /* of the block; call-outs are not in its count */
         cpu->stats.sens_executed[bt->causes[site->cause].desc->sens]++;
         bt->stats.fast++;
     }
@@ -468,7 +469,7 @@ bool fast_fits(const struct bt *bt, const struct insn *in, uint32_t mode, uint8_
 {
     *kind = FAST_NONE;
     *arg = 0;
-    if (bt->lockstep || !bt_has(bt, BT_FAST) || !mode_is_protected(mode) ||
+    if (!bt_has(bt, BT_FAST) || !mode_is_protected(mode) ||
         !cpu_has_feature(bt->cpu, in->desc->feature))
         return false;
     if (insn_is(in, op_mov_to_sreg) && in->reg < SEG_COUNT && in->reg != SEG_CS && in->reg != SEG_SS) {
@@ -483,7 +484,7 @@ bool fast_fits(const struct bt *bt, const struct insn *in, uint32_t mode, uint8_
     } else if ((insn_is(in, op_div) || insn_is(in, op_idiv)) && !in->is_mem && (in->opsize == 4 || in->opsize == 2) && !(in->desc->attr & ATTR_BYTE)) {
         *kind = FAST_DIV;
         *arg = (uint8_t)(in->rm | (in->opsize == 2 ? DIV_16 : 0) | (insn_is(in, op_idiv) ? DIV_SIGNED : 0));
-    } else if (insn_is(in, op_rdtsc)) {
+    } else if (insn_is(in, op_rdtsc) && !bt->lockstep) { /* the interpreter would read another time */
         *kind = FAST_RDTSC;
     } else if (insn_is(in, op_sysenter)) {
         *kind = FAST_SYSENTER;

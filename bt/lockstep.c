@@ -1,9 +1,10 @@
 /* Lock-step: before a block runs as host code, the interpreter runs it, instruction by instruction, and is rolled back; afterwards
- * registers, flags, FP state and every byte of memory the interpreter wrote are compared.  The first difference ends the
+ * registers, flags, segments, FP state and every byte of memory the interpreter wrote are compared.  The first difference ends the
  * program with a report.
  *
  * The interpreter's look-ahead must leave no trace: guest RAM writes are journalled through cpu->probe, and an instruction that
- * wants a device or a page with code stops it.  Call-outs are not compared: they are the interpreter. */
+ * wants a device or a page with code stops it.  Call-outs are not compared: they are the interpreter.  What bt/fast.c and bt/xlat_far.c
+ * do is: the look-ahead executes those instructions too.  Should they decline, the state before is compared. */
 #include "bt/priv.h"
 
 #include <stdio.h>
@@ -11,14 +12,19 @@
 #include <string.h>
 #include "cpu/hostfp.h"
 #include "cpu/ops.h"
+#include "cpu/tlb.h"
 #include "host/log.h"
 
+#define FSW_TOP_SHIFT 11
 #define MAX_STEPS (BLOCK_MAX_INSNS + 1)
 #define MAX_REP_ROUNDS (1u << 24)
 
 struct regs {
     uint64_t gpr[8], base[SEG_COUNT];
-    uint16_t sel[SEG_COUNT];
+    uint32_t limit[SEG_COUNT];
+    uint16_t sel[SEG_COUNT], attr[SEG_COUNT];
+    bool is_null[SEG_COUNT];
+    uint8_t cpl;
     uint64_t rip;
     uint32_t eflags;
 };
@@ -39,6 +45,7 @@ struct lockstep {
     unsigned n_entries, cap_entries;
     uint8_t *data;
     unsigned data_len, cap_data;
+    unsigned spoiled; /* bytes below SP that an instruction has pushed in place before it faulted */
 };
 
 static unsigned keep(struct lockstep *ls, const uint8_t *bytes, unsigned len)
@@ -76,7 +83,7 @@ static __attribute__((noinline)) void copy_bytes(void *to, const void *from, siz
     memcpy(to, from, len);
 }
 
-/* The parts of struct cpu that a look-ahead may change.  None of its instructions loads a descriptor or writes an MSR, no fault is
+/* The parts of struct cpu that a look-ahead may change.  None of its instructions loads LDTR or TR or writes an MSR, no fault is
  * delivered, and the kick flags belong to other threads. */
 static void copy_cpu(struct cpu *to, const struct cpu *from)
 {
@@ -86,6 +93,7 @@ static void copy_cpu(struct cpu *to, const struct cpu *from)
                 {offsetof(struct cpu, seg), offsetof(struct cpu, ldtr)},
                 {offsetof(struct cpu, cpl), offsetof(struct cpu, exit_request)},
                 {offsetof(struct cpu, stats.insns_interp), offsetof(struct cpu, stats.sens_sites)},
+                {offsetof(struct cpu, stats.soft_interrupts), offsetof(struct cpu, stats.task_switches)},
                 {offsetof(struct cpu, fpu), offsetof(struct cpu, fpu) + XSAVE_SIZE}};
 
     for (size_t i = 0; i < ARRAY_SIZE(part); i++)
@@ -97,8 +105,12 @@ static void take_regs(struct regs *r, const struct cpu *cpu)
     memcpy(r->gpr, cpu->gpr, sizeof(r->gpr));
     for (unsigned i = 0; i < SEG_COUNT; i++) {
         r->base[i] = cpu->seg[i].base;
+        r->limit[i] = cpu->seg[i].limit;
         r->sel[i] = cpu->seg[i].sel;
+        r->attr[i] = cpu->seg[i].attr;
+        r->is_null[i] = cpu->seg[i].is_null;
     }
+    r->cpl = cpu->cpl;
     r->rip = cpu->rip;
     r->eflags = cpu->eflags & ~EFLAGS_RF;
 }
@@ -110,11 +122,17 @@ static bool may_look_ahead(const struct insn *in)
            insn_is(in, op_popf) || insn_is(in, op_cli) || insn_is(in, op_sti);
 }
 
-/* Loads of segment registers that need no descriptor. */
-static bool is_real_load(const struct cpu *cpu, const struct insn *in)
+/* Segment loads, far transfers and interrupts that are done in place or fast: those of bt/xlat_real.c, bt/xlat_far.c, bt/fast.c. */
+static bool may_change_segments(const struct cpu *cpu, const struct insn *in)
 {
-    return !mode_is_protected(cpu->mode) &&
-           (insn_is(in, op_mov_to_sreg) || insn_is(in, op_pop_sreg) || insn_is(in, op_lseg_ptr));
+    bool is_protected = mode_is_protected(cpu->mode);
+
+    if (insn_is(in, op_mov_to_sreg) || insn_is(in, op_pop_sreg) || insn_is(in, op_int) || insn_is(in, op_iret))
+        return true;
+    if (is_protected)
+        return insn_is(in, op_sysenter) || insn_is(in, op_sysexit);
+    return insn_is(in, op_lseg_ptr) || insn_is(in, op_jmp_far_ptr) || insn_is(in, op_jmp_far_ind) || insn_is(in, op_call_far_ptr) ||
+           insn_is(in, op_call_far_ind) || insn_is(in, op_ret_far);
 }
 
 static bool is_rep_string(const struct insn *in)
@@ -130,7 +148,7 @@ static bool step_ahead(struct lockstep *ls, const struct block *b)
     uint32_t rip = (uint32_t)cpu->rip, next;
     unsigned rounds = 0;
 
-    if (!in || (!may_look_ahead(in) && !is_real_load(cpu, in)))
+    if (!in || (!may_look_ahead(in) && !may_change_segments(cpu, in)))
         return false;
     next = (rip + in->len) & (b->mode & MODE_CS32 ? 0xffffffffu : 0xffffu);
     do {
@@ -236,6 +254,22 @@ _Noreturn static void report(struct lockstep *ls, const struct block *b, unsigne
     exit(70);
 }
 
+/* Is it one of the spoiled bytes below SP? */
+static bool is_spoiled(const struct lockstep *ls, const uint8_t *host)
+{
+    struct cpu *cpu = ls->bt->cpu;
+    struct tlb_target t;
+    uint32_t error;
+
+    for (unsigned i = 1; i <= ls->spoiled; i++) {
+        gla_t gla = (uint32_t)(cpu->seg[SEG_SS].base + (uint16_t)(cpu->gpr[REG_SP] - i));
+
+        if (tlb_probe(cpu, gla, cpu->cpl == 3 ? ACCESS_USER : 0, &t, &error) && t.host == host)
+            return true;
+    }
+    return false;
+}
+
 /* Bytes of entry i not overwritten by a later write among the first n steps must be in memory now. */
 static bool memory_differs(const struct lockstep *ls, unsigned n, uint8_t **at)
 {
@@ -253,7 +287,7 @@ static bool memory_differs(const struct lockstep *ls, unsigned n, uint8_t **at)
                 continue;
             for (unsigned j = i + 1; j < ls->n_entries && ls->entries[j].step < n && !is_covered; j++)
                 is_covered = e->host + k >= ls->entries[j].host && e->host + k < ls->entries[j].host + ls->entries[j].len;
-            if (!is_covered) {
+            if (!is_covered && !is_spoiled(ls, e->host + k)) {
                 *at = e->host + k;
                 return true;
             }
@@ -272,7 +306,9 @@ static const char *difference(const struct lockstep *ls, const struct block *b, 
         return "progress (the interpreter stopped earlier)";
     if (memcmp(got->gpr, want->gpr, sizeof(got->gpr)) != 0)
         return "registers";
-    if (memcmp(got->sel, want->sel, sizeof(got->sel)) != 0 || memcmp(got->base, want->base, sizeof(got->base)) != 0)
+    if (memcmp(got->sel, want->sel, sizeof(got->sel)) != 0 || memcmp(got->base, want->base, sizeof(got->base)) != 0 ||
+        memcmp(got->limit, want->limit, sizeof(got->limit)) != 0 || memcmp(got->attr, want->attr, sizeof(got->attr)) != 0 ||
+        memcmp(got->is_null, want->is_null, sizeof(got->is_null)) != 0 || got->cpl != want->cpl)
         return "segment registers";
     if (got->rip != want->rip)
         return "eip";
@@ -283,9 +319,23 @@ static const char *difference(const struct lockstep *ls, const struct block *b, 
     return memory_differs(ls, n, at) ? "memory" : NULL;
 }
 
+/* An SSE instruction with an MMX operand (CVTPS2PI and kin) has set TOP and tags when it raises #XM, and they stay so: the interpreter, which
+ * executes it again, leaves them as the host does (run_unmasked() of cpu/ops_fp.c).  Here: as they were before. */
+static void restore_top(uint8_t *fpu, const uint8_t *before)
+{
+    unsigned top = (unsigned)load_le(before + FX_FSW, 2) >> FSW_TOP_SHIFT & 7, now = (unsigned)load_le(fpu + FX_FSW, 2) >> FSW_TOP_SHIFT & 7;
+    uint8_t st[8 * 16];
+
+    memcpy(st, fpu + FX_ST, sizeof(st));
+    for (unsigned i = 0; i < 8; i++)
+        memcpy(fpu + FX_ST + 16 * i, st + 16 * ((i + top - now) & 7), 16);
+    fpu[FX_FSW + 1] = (uint8_t)((fpu[FX_FSW + 1] & ~(7u << (FSW_TOP_SHIFT - 8))) | top << (FSW_TOP_SHIFT - 8));
+    fpu[FX_FTW] = before[FX_FTW];
+}
+
 /* Differences that translated code is allowed before an instruction that the interpreter executes again.  True: they explain
  * everything; else got and fpu, copies of the state, are corrected by them. */
-static bool is_excused(const struct lockstep *ls, const struct block *b, unsigned n, struct regs *got, uint8_t *fpu)
+static bool is_excused(struct lockstep *ls, const struct block *b, unsigned n, struct regs *got, uint8_t *fpu)
 {
     const struct regs *want = &ls->states[n < ls->n_states ? n : ls->n_states - 1];
     uint8_t bytes[16];
@@ -294,15 +344,20 @@ static bool is_excused(const struct lockstep *ls, const struct block *b, unsigne
 
     /* An SSE instruction that raises an unmasked exception sets the sticky flags first (SDM 1 11.5.2); the look-ahead took them back. */
     if (ls->bt->is_fp_fault && n < ls->n_states && has_fpu(ls, b, n))
-        fpu[24] = (uint8_t)((fpu[24] & ~0x3f) | (ls->fpu[n][24] & 0x3f));
+        fpu[FX_MXCSR] = (uint8_t)((fpu[FX_MXCSR] & ~0x3f) | (ls->fpu[n][FX_MXCSR] & 0x3f));
     if (!avail || insn_decode(&in, bytes, avail, b->mode & MODE_CS32 ? 4 : 2) != DECODE_OK)
         return false;
+    if (ls->bt->is_fp_fault && (in.desc->attr & ATTR_MMX) && (in.desc->attr & ATTR_SSE) && n < ls->n_states && has_fpu(ls, b, n))
+        restore_top(fpu, ls->fpu[n]);
     /* A REP string instruction that faulted in the middle has progress that the look-ahead took back. */
     if (n == ls->n_states - 1 && is_rep_string(&in) && got->rip == want->rip)
         return true;
-    /* POPF's slow path is called out after its own tests spoiled flags that POPF replaces. */
-    if (insn_is(&in, op_popf) && n < ls->n_states)
+    /* The slow path of POPF, and of IRET in real mode, is called out after its own tests spoiled flags that the instruction replaces. */
+    if ((insn_is(&in, op_popf) || (insn_is(&in, op_iret) && !mode_is_protected(b->mode))) && n < ls->n_states)
         got->eflags = (got->eflags & ~EFLAGS_NATIVE) | (want->eflags & EFLAGS_NATIVE);
+    /* INT and far CALL in place may have pushed a part of their frame when they fault; the interpreter pushes the same again. */
+    if (!mode_is_protected(b->mode) && (insn_is(&in, op_int) || insn_is(&in, op_call_far_ptr) || insn_is(&in, op_call_far_ind)))
+        ls->spoiled = 6;
     return false;
 }
 
@@ -317,6 +372,7 @@ void lockstep_after(struct lockstep *ls, const struct block *b, unsigned n)
         return;
     take_regs(&got, cpu);
     ls->bt->stats.lockstep_insns += n;
+    ls->spoiled = 0;
     if (!difference(ls, b, n, &got, cpu->fpu, &at))
         return;
     memcpy(fpu, cpu->fpu, sizeof(fpu));

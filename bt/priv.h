@@ -126,6 +126,7 @@ struct recover {
     uint32_t guest_rip;
     uint16_t rest; /* translated instructions counted already, but not executed when this one does not complete */
     uint8_t fix;
+    int8_t sp_words; /* guest ESP is R12 + 4 * this: pushes and pops that R12 does not show yet */
 };
 
 enum gate { GATE_NONE, GATE_X87, GATE_SSE, GATE_AVX }; /* each includes those before it */
@@ -173,7 +174,7 @@ struct bt_stats {
     uint64_t sig_fill, sig_guest_fault, sig_device, sig_code_write, sig_poll, sig_fpe, sig_stack, sig_other;
     uint64_t dead_blocks, cache_flushes, retranslated_sites, frames_given_up, ctxs, interp_shadow, enters, two_page;
     uint64_t lockstep_blocks, lockstep_insns;
-    uint64_t cold_runs, cold_insns, sites_released, fast, fast_lookups;
+    uint64_t cold_runs, cold_insns, sites_released, fast, fast_lookups, guards, links, links_cut;
     uint64_t soft_misses, soft_sites, soft_released;
 };
 
@@ -222,6 +223,8 @@ struct bt {
     uint64_t kills_since_ns;
     uint64_t n_frames;
 
+    struct links *links;
+
     struct ctx *ctx_hash[256];
     unsigned n_ctx;
     struct ctx *ctx;        /* current, or NULL when stale */
@@ -230,7 +233,7 @@ struct bt {
 
     struct site sites[1 << SITE_HASH_BITS];
     uint8_t *frame_has_site;     /* per frame */
-    uint32_t *heat;              /* tag << 8 | times interpreted, by a hash of place and EIP */
+    uint8_t *heat;               /* times interpreted lately, by a hash of place and EIP */
     struct block *stale;    /* to be killed when translated code has stopped */
     uint64_t dead_at_exit;  /* blocks, and flushes, when it stopped last */
     const struct block *fault_block; /* of the last EXIT_FAULT, and its instruction */
@@ -277,7 +280,7 @@ const struct recover *tcache_recover(const struct bt *bt, const struct block *b,
 void tcache_kill(struct bt *bt, struct block *b);
 void tcache_flush(struct bt *bt);
 void tcache_invalidate(struct bt *bt, uint64_t off, uint64_t len); /* guest memory bytes changed */
-void tcache_add_recover(struct bt *bt, struct block *b, uint32_t guest_rip, unsigned rest, unsigned fix);
+void tcache_add_recover(struct bt *bt, struct block *b, struct recover r); /* from here on; r.host_off is filled in */
 struct ctx *ctx_current(struct bt *bt);
 struct ctx *ctx_find(struct bt *bt, const struct window *w, uint32_t mode, uint32_t cs_base, uint32_t cs_limit); /* NULL: none yet */
 void ctx_enter(struct bt *bt, struct ctx *c); /* make it the current one */
@@ -298,6 +301,18 @@ void site_note_miss(struct bt *bt, uint32_t index, unsigned credit);
 void site_release_soft(struct bt *bt, uint32_t index, uint64_t code); /* translate it for the window again */
 /* The call-out was executed; was_needed: it met a device or a page with code.  True: it shall be a plain access again. */
 bool site_note_execution(struct bt *bt, uint32_t index, bool was_needed);
+
+/* links.c */
+struct links *links_create(void); /* NULL: no memory */
+void links_destroy(struct links *ls);
+/* A jump from block `from` shall lead to `to` in another page.  True: it may without a guard, until it is cut.  jump_end: cache offset
+ * behind its rel32; stub: where it goes when it is cut. */
+bool links_add(struct bt *bt, const struct window *w, const struct block *from, const struct block *to, uint32_t jump_end, uint32_t stub);
+/* w just began to fetch a page: the pages it is linked to must be what the links say in this window, too. */
+void links_check(struct bt *bt, struct window *w, uint32_t page);
+/* w ceases to fetch the page from where it did. */
+void links_cut_page(struct bt *bt, const struct window *w, uint32_t page);
+void links_forget(struct links *ls); /* the code cache is emptied */
 
 /* bt.c: after an instruction of the interpreter or a device, may control go on in the current context? */
 bool bt_may_go_on(struct bt *bt);

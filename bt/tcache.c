@@ -53,14 +53,14 @@ static void grow(void **p, uint32_t n, uint32_t *cap, size_t size)
         BUG("out of memory for block tables");
 }
 
-void tcache_add_recover(struct bt *bt, struct block *b, uint32_t guest_rip, unsigned rest, unsigned fix)
+void tcache_add_recover(struct bt *bt, struct block *b, struct recover r)
 {
     void *p = bt->recover;
 
     grow(&p, bt->n_recover, &bt->cap_recover, sizeof(*bt->recover));
     bt->recover = p;
-    bt->recover[bt->n_recover++] = (struct recover){.host_off = cache_off(bt, emit_here(&bt->e)), .guest_rip = guest_rip,
-                                                    .rest = (uint16_t)rest, .fix = (uint8_t)fix};
+    r.host_off = cache_off(bt, emit_here(&bt->e));
+    bt->recover[bt->n_recover++] = r;
     b->n_recover++;
 }
 
@@ -224,6 +224,7 @@ void tcache_flush(struct bt *bt)
     bt->n_recover = 0;
     bt->e.p = bt->codemem.write + bt->code_start;
     bt->e.is_full = false;
+    links_forget(bt->links);
     ctx_drop_all(bt);
     bt_reset_return_stack(bt);
     bt->stats.cache_flushes++;
@@ -304,6 +305,8 @@ void ctx_code_gone(void *opaque, struct window *w, uint32_t page)
     struct bt *bt = opaque;
 
     bt_reset_return_stack(bt);
+    if (page != WINDOW_PAGES)
+        links_cut_page(bt, w, page);
     for (unsigned i = 0; i < ARRAY_SIZE(bt->ctx_hash); i++) {
         for (struct ctx **link = &bt->ctx_hash[i], *c; (c = *link) != NULL;) {
             if (c->w != w) {

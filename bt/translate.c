@@ -14,7 +14,9 @@
 void xlat_recover(struct xlat *x, unsigned fix)
 {
     /* fix-ups come in the middle of an instruction that is counted already */
-    tcache_add_recover(x->bt, x->b, x->rips[x->i], x->icount - (fix != FIX_NONE), fix);
+    tcache_add_recover(x->bt, x->b,
+                       (struct recover){.guest_rip = x->rips[x->i], .rest = (uint16_t)(x->icount - (fix != FIX_NONE)),
+                                        .fix = (uint8_t)fix, .sp_words = (int8_t)(x->sp_delta / 4)});
 }
 
 static uint16_t cause_of(struct bt *bt, const struct insn_desc *desc, bool is_site)
@@ -171,10 +173,16 @@ static bool translate_innocuous(struct xlat *x, const struct insn *in)
     return xlat_copy(x, in);
 }
 
+/* Where the instruction lies: frame and offset. */
+static uint64_t code_of(const struct xlat *x)
+{
+    return x->b->code + (x->rips[x->i] - x->b->guest_rip);
+}
+
 /* True: translated; the host code stands.  False: nothing was emitted. */
 static bool translate_insn(struct xlat *x, const struct insn *in)
 {
-    uint64_t code = x->b->code + (x->rips[x->i] - x->b->guest_rip);
+    uint64_t code = code_of(x);
 
     x->soft = SITE_NONE;
     if (!cpu_has_feature(x->bt->cpu, in->desc->feature) || site_is_callout(x->bt, code))
@@ -271,6 +279,14 @@ static void emit_coverage(struct xlat *x, const struct insn *in)
 }
 #endif
 
+/* May what R12 lacks of ESP stay pending over the instruction?  Else it is made up for before it, but not between a comparison and its
+ * jump, which the host runs as one. */
+static bool may_stay_pending(const struct xlat *x, const struct insn *in)
+{
+    return x->is_folding && gate_of(in) <= x->gated &&
+           !(in->desc->flags_written && x->i + 1 < x->n && insn_is(in + 1, op_jcc));
+}
+
 static void emit_body(struct xlat *x)
 {
     bool is_ended = false;
@@ -280,7 +296,11 @@ static void emit_body(struct xlat *x)
 #ifdef RINGER_OPCODE_COVERAGE
         emit_coverage(x, in);
 #endif
+        x->is_folding = bt_has(x->bt, BT_FOLD) && xlat_stack_folds(x, in) && site_soft(x->bt, code_of(x)) == SITE_NONE;
+        if (!may_stay_pending(x, in))
+            xlat_stack_sync(x);
         unsigned n_exits = x->n_exits, icount = x->icount, gated = x->gated;
+        int sp_delta = x->sp_delta;
         uint8_t *start = x->e->p;
         uint32_t n_recover = x->bt->n_recover, b_recover = x->b->n_recover;
 
@@ -296,9 +316,11 @@ static void emit_body(struct xlat *x)
         x->n_exits = n_exits;
         x->icount = icount;
         x->gated = (uint8_t)gated;
+        x->sp_delta = sp_delta;
         x->e->p = start;
         x->bt->n_recover = n_recover;
         x->b->n_recover = b_recover;
+        xlat_stack_sync(x);
         xlat_recover(x, FIX_NONE);
         is_ended = in->desc->iclass == BRANCH || is_block_end(in);
         xlat_callout(x, in, !is_ended);
@@ -307,6 +329,7 @@ static void emit_body(struct xlat *x)
     }
     if (!is_ended) {
         x->i = x->n - 1;
+        xlat_stack_sync(x);
         xlat_segment_end(x);
         xlat_exit_direct(x, xlat_next_rip(x, &x->insns[x->i]));
     } else {
@@ -393,7 +416,7 @@ struct block *translate_block(struct bt *bt, struct ctx *ctx, uint32_t guest_rip
     x.b->indirect = cache_off(bt, emit_here(x.e));
     emit_indirect_entry(&x);
     x.b->direct = cache_off(bt, emit_here(x.e));
-    tcache_add_recover(bt, x.b, guest_rip, 0, FIX_NONE);
+    tcache_add_recover(bt, x.b, (struct recover){.guest_rip = guest_rip});
     for (unsigned i = 0; i < x.n; i++)
         if (gate_of(&insns[i]) > x.b->gate)
             x.b->gate = (uint8_t)gate_of(&insns[i]);

@@ -203,8 +203,8 @@ static void drop_range(struct windows *ws, struct window *w, uint32_t first, uin
         soft_drop(ws->soft, w->soft_key + first, n);
     for (uint32_t p = first; p <= end; p++) {
         if (p < end && w->code[p]) {
-            w->code[p] = 0;
             ws->code_gone(ws->opaque, w, p);
+            w->code[p] = 0;
         }
         if (p < end && w->page[p]) {
             w->page[p] = 0;
@@ -919,6 +919,17 @@ int64_t window_code_frame(struct windows *ws, struct window *w, gla_t gla)
         return -1;
     w->code[page] = (uint32_t)(run.mem_off >> 12) + 1;
     return (int64_t)(run.mem_off >> 12);
+}
+
+bool windows_agree(const struct windows *ws, uint32_t page, uint32_t frame, uint32_t other_page, uint32_t other_frame)
+{
+    for (unsigned i = 0; i < ws->n_win; i++) {
+        const struct window *w = ws->win[i];
+
+        if (w->is_used && w->code[page] == frame && w->code[other_page] != other_frame)
+            return false;
+    }
+    return true;
 }
 
 /* --- life --- */

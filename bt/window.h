@@ -52,7 +52,8 @@ struct window {
     unsigned n_leaf;
 };
 
-/* Told when translations of a linear page can no longer be trusted: page == WINDOW_PAGES means all of the window. */
+/* Told when translations of a linear page can no longer be trusted: page == WINDOW_PAGES means all of the window.
+ * w->code still says what they were. */
 typedef void window_code_fn(void *opaque, struct window *w, uint32_t page);
 
 struct window_stats {
@@ -89,6 +90,8 @@ uint32_t windows_fault_error(const struct windows *ws);
 
 /* Frame of the code at gla, walking as a fetch; notes the page in w->code.  -1: not fetchable, or not memory. */
 int64_t window_code_frame(struct windows *ws, struct window *w, gla_t gla);
+/* Does every window that fetches page from frame also fetch other_page from other_frame?  (All frames + 1, as in window->code.) */
+bool windows_agree(const struct windows *ws, uint32_t page, uint32_t frame, uint32_t other_page, uint32_t other_frame);
 /* The frame now holds code: make it read-only in every window. */
 void windows_protect_frame(struct windows *ws, uint64_t frame);
 

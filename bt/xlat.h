@@ -26,6 +26,9 @@ struct xlat {
     uint8_t *segment_count;         /* place of the count to patch; NULL: not counting */
     unsigned icount;                /* translated (not called-out) instructions of the segment so far */
     uint32_t segment_recover;       /* first recover entry of the segment */
+    /* Flat stacks: guest ESP is R12 + sp_delta.  Pushes and pops in a row change R12 once. */
+    int sp_delta;
+    bool is_folding;      /* the instruction leaves its change of ESP pending */
     uint32_t soft;        /* the instruction is this site and looks its pages up in software; SITE_NONE: it uses the window */
     bool writes;          /* so does the access that is translated */
     uint8_t gated;        /* enum gate passed since the block's start or the last call-out or call */
@@ -69,6 +72,7 @@ bool xlat_far_pointer(struct xlat *x, const struct insn *in, struct hmem *off, s
  * address that was in R8 stays there. */
 bool xlat_seg_access(struct xlat *x, unsigned seg, struct hmem ea, unsigned addrsize, unsigned size, struct hmem *m);
 bool xlat_copy(struct xlat *x, const struct insn *in);
+bool xlat_names_sp(const struct insn *in); /* ESP as a register operand, not in an address */
 bool xlat_lea(struct xlat *x, const struct insn *in);
 bool xlat_bit_string(struct xlat *x, const struct insn *in);
 bool xlat_moffs(struct xlat *x, const struct insn *in);
@@ -88,6 +92,9 @@ bool xlat_string(struct xlat *x, const struct insn *in);
 bool xlat_push(struct xlat *x, const struct insn *in);
 bool xlat_pop(struct xlat *x, const struct insn *in);
 bool xlat_leave(struct xlat *x, const struct insn *in);
+/* Can the instruction be translated while ESP is R12 + sp_delta, and may it leave it so? */
+bool xlat_stack_folds(const struct xlat *x, const struct insn *in);
+void xlat_stack_sync(struct xlat *x); /* R12 = ESP; flag-neutral */
 /* Host operand of the stack slot at SP + disp, size bytes (disp < 0: a push). */
 bool xlat_stack_slot(struct xlat *x, int disp, unsigned size, struct hmem *m);
 void xlat_stack_move(struct xlat *x, int delta); /* SP += delta, flag-neutral, R8 may change */

@@ -22,7 +22,7 @@ struct far {
 static bool may_be_far(const struct xlat *x, const struct insn *in)
 {
     return !mode_is_protected(x->mode) && in->opsize == 2 && !(x->mode & (MODE_CS32 | MODE_SS32)) && is_64k(x, SEG_CS) && is_64k(x, SEG_SS) &&
-           x->bt->has_bmi2 && !x->bt->lockstep && bt_has(x->bt, BT_FAR);
+           x->bt->has_bmi2 && bt_has(x->bt, BT_FAR);
 }
 
 static void slow_if(struct far *f, unsigned cc)
@@ -170,7 +170,7 @@ static bool far_int(struct far *f)
 {
     uint32_t vector = (f->in->imm & 0xff) * 4;
     struct emit *e = f->e;
-    struct hmem ivt;
+    struct hmem ip, sel;
 
     if ((f->x->mode & MODE_VM))
         return false;
@@ -178,11 +178,13 @@ static bool far_int(struct far *f)
     emit_load(e, H_R10, CPU_FIELD(idtr.base), 4);
     emit_lea64(e, H_R9, HMEM(H_R9, -(int)(vector + 3)));              /* negative: too short     */
     emit_shrx64(e, H_R9, H_R9, SHRX_16);
-    ivt = HMEM_X(H_R10, H_R9, 0, vector + 2);
-    ivt.is_gs = true;
-    emit_load(e, H_R11, ivt, 2);                                      /* movzx r11d, gs:[r10+r9+..] */
-    ivt.disp -= 2;
-    emit_load(e, H_R8, ivt, 2);
+    emit_lea32(e, H_R8, HMEM(H_R10, (int)vector));                    /* lea  r8d, [r10+vector]: wraps at 4 GiB */
+    emit_lea32(e, H_R10, HMEM(H_R10, (int)vector + 2));
+    ip = HMEM_X(H_R8, H_R9, 0, 0);
+    sel = HMEM_X(H_R10, H_R9, 0, 0);
+    ip.is_gs = sel.is_gs = true;
+    emit_load(e, H_R8, ip, 2);                                        /* movzx r8d, gs:[r8+r9]   */
+    emit_load(e, H_R11, sel, 2);                                      /* movzx r11d, gs:[r10+r9] */
     find_context(f);
     put_target(f);
     emit_u8(e, 0x9c);                                                 /* pushfq                  */

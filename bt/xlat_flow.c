@@ -112,6 +112,7 @@ static bool push_return(struct xlat *x, uint32_t ret, unsigned size)
         return false;
     emit_store_imm(x->e, slot, ret, size);
     xlat_stack_pushed(x, size);
+    xlat_stack_sync(x);
     return true;
 }
 
@@ -201,6 +202,7 @@ static bool flow_ret(struct xlat *x, const struct insn *in)
 
     emit_load(x->e, reg, slot, size);                         /* mov  r8d, [sp]           */
     xlat_stack_move(x, (int)size + (in->imm_len ? (int)(uint16_t)in->imm : 0));
+    xlat_stack_sync(x);
     if (reg != H_R8)
         emit_mov_rr32(x->e, H_R8, reg);
     emit_ret(x->e);                                           /* ret: to a return point   */

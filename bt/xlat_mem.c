@@ -137,12 +137,14 @@ static struct hmem ea16(struct xlat *x, const struct insn *in)
     return HMEM(H_R8, 0);
 }
 
-static struct hmem ea32(const struct insn *in)
+static struct hmem ea32(const struct xlat *x, const struct insn *in)
 {
     struct hmem m = {.base = H_NONE, .index = H_NONE, .disp = (int32_t)in->disp};
 
     if (in->base != INSN_NO_REG)
         m.base = (int8_t)host_reg(in->base);
+    if (in->base == REG_SP)
+        m.disp += x->sp_delta;
     if (in->index != INSN_NO_REG) {
         m.index = in->index;
         m.scale = in->scale;
@@ -159,7 +161,7 @@ bool xlat_mem(struct xlat *x, const struct insn *in, unsigned size, struct hmem 
     if (in->seg == SEG_CS && (in->desc->attr & ATTR_MEM_W))
         return false; /* code segments are never writable in protected mode */
     x->writes = (in->desc->attr & ATTR_MEM_W) != 0;
-    return xlat_seg_access(x, in->seg, in->addrsize == 2 ? ea16(x, in) : ea32(in), in->addrsize, size, m);
+    return xlat_seg_access(x, in->seg, in->addrsize == 2 ? ea16(x, in) : ea32(x, in), in->addrsize, size, m);
 }
 
 bool xlat_far_pointer(struct xlat *x, const struct insn *in, struct hmem *off, struct hmem *sel)
@@ -227,6 +229,18 @@ static bool copy_inc_dec(struct xlat *x, const struct insn *in)
         h.legacy[h.n_legacy++] = 0x66;
     emit_insn(x->e, &h);
     return true;
+}
+
+bool xlat_names_sp(const struct insn *in)
+{
+    const uint8_t *k = in->desc->operands;
+
+    for (unsigned i = 0; i < 4 && k[i]; i++)
+        if ((is_gpr_reg_kind(k[i]) && k[i] != Gb && in->reg == REG_SP) ||
+            (is_gpr_rm_kind(k[i]) && k[i] != Eb && in->has_modrm && !in->is_mem && in->rm == REG_SP) ||
+            (k[i] == By && in->vvvv == REG_SP) || (k[i] == Zv && (in->opcode & 7) == REG_SP))
+            return true;
+    return false;
 }
 
 bool xlat_copy(struct xlat *x, const struct insn *in)
@@ -325,10 +339,10 @@ bool xlat_lea(struct xlat *x, const struct insn *in)
         return true;
     }
     if (in->opsize == 2) {
-        emit_lea32(x->e, H_R8, ea32(in));
+        emit_lea32(x->e, H_R8, ea32(x, in));
         emit_mov_rr16(x->e, dst, H_R8);
     } else {
-        emit_lea32(x->e, dst, ea32(in));
+        emit_lea32(x->e, dst, ea32(x, in));
     }
     return true;
 }
@@ -343,7 +357,7 @@ bool xlat_bit_string(struct xlat *x, const struct insn *in)
 
     if (!x->bt->has_bmi2 || seg_class_of(x, in->seg) == SEGC_ODD || (in->seg == SEG_CS && (in->desc->attr & ATTR_MEM_W)))
         return false;
-    ea_to_r8(x, in->addrsize == 2 ? ea16(x, in) : ea32(in));
+    ea_to_r8(x, in->addrsize == 2 ? ea16(x, in) : ea32(x, in));
     if (in->opsize == 2)
         emit_movsx16(e, H_R9, host_reg(in->reg));                 /* movsx r9d, off16              */
     else

@@ -7,7 +7,7 @@ bool xlat_stack_slot(struct xlat *x, int disp, unsigned size, struct hmem *m)
 {
     x->writes = disp < 0;
     if (is_stack_flat(x) && x->soft == SITE_NONE) {
-        *m = HMEM(R_SP, disp);
+        *m = HMEM(R_SP, disp + x->sp_delta);
         m->is_gs = true;
         m->is_addr32 = true;
         return true;
@@ -22,9 +22,31 @@ bool xlat_stack_slot(struct xlat *x, int disp, unsigned size, struct hmem *m)
     return xlat_seg_access(x, SEG_SS, HMEM(H_R8, 0), 2, size, m);
 }
 
+void xlat_stack_sync(struct xlat *x)
+{
+    if (x->sp_delta)
+        emit_lea32(x->e, R_SP, HMEM(R_SP, x->sp_delta)); /* lea r12d, [r12+delta] */
+    x->sp_delta = 0;
+}
+
+bool xlat_stack_folds(const struct xlat *x, const struct insn *in)
+{
+    bool is_push = insn_is(in, op_push), is_pop = insn_is(in, op_pop);
+
+    if (!is_stack_flat(x) || xlat_names_sp(in))
+        return false;
+    if (insn_is(in, op_call_rel) || insn_is(in, op_call_ind) || insn_is(in, op_ret_near))
+        return in->opsize == 4; /* they end with R12 in step */
+    if (in->desc->iclass != INNOCUOUS || (in->desc->attr & ATTR_REP) || insn_is(in, op_leave) || (is_pop && in->is_mem))
+        return false;
+    return !(is_push || is_pop) || in->opsize == 4;
+}
+
 void xlat_stack_move(struct xlat *x, int delta)
 {
-    if (x->mode & MODE_SS32) {
+    if (x->is_folding) {
+        x->sp_delta += delta;
+    } else if (x->mode & MODE_SS32) {
         emit_lea32(x->e, R_SP, HMEM(R_SP, delta));    /* lea  r12d, [r12+delta] */
     } else {
         emit_lea32(x->e, H_R8, HMEM(R_SP, delta));    /* lea  r8d, [r12+delta]  */

@@ -119,7 +119,8 @@ void cpu_reset(struct cpu *cpu, bool is_power_on)
     cpu->dr[7] = DR7_FIXED;
 
     cpu->event.is_pending = false;
-    cpu->is_halted = cpu->is_shutdown = cpu->has_shadow = false;
+    cpu->tlb->debug_hits = 0; /* of a frame that was pushed, perhaps in vain */
+    cpu->is_halted = cpu->is_shutdown = cpu->has_shadow = cpu->is_mid_rep = false;
     cpu->is_nmi_blocked = cpu->nmi_pending = cpu->init_pending = false;
     cpu->is_smm = cpu->is_ignne = false;
     if (is_power_on) {

@@ -297,6 +297,22 @@ void event_deliver(struct cpu *cpu)
         cpu_update_mode(cpu);
 }
 
+bool event_deliver_ahead(struct cpu *cpu)
+{
+    struct event ev = cpu->event;
+    bool is_delivered;
+
+    cpu->event.is_pending = false;
+    update_rf(cpu, &ev);
+    is_delivered = cpu->paging.cr0 & CR0_PE ? deliver_protected(cpu, &ev) : deliver_real(cpu, &ev);
+    cpu->event.is_pending = false;
+    if (is_delivered)
+        cpu->rip = cpu->next_rip;
+    if (cpu->is_mode_stale)
+        cpu_update_mode(cpu);
+    return is_delivered;
+}
+
 void cpu_take_work(struct cpu *cpu)
 {
     struct event ev = {.is_pending = true};

@@ -274,14 +274,16 @@ static bool meets_breakpoint(struct cpu *cpu)
     return hits && !cpu_raise_debug(cpu, hits, false);
 }
 
-/* The instruction did not complete.  A look-ahead stops before its fault is delivered.  A data breakpoint that MOV SS held off comes
- * behind a software interrupt, in its handler. */
+/* The instruction did not complete.  A look-ahead stops before its fault is delivered, but goes on through software interrupts.  A data
+ * breakpoint that MOV SS held off comes behind a software interrupt, in its handler. */
 static __attribute__((noinline)) void abandon(struct cpu *cpu)
 {
     uint32_t dr6 = cpu->event.is_pending && cpu->event.kind == EVENT_SOFT_INT ? cpu->tlb->debug_hits : 0;
 
     cpu->tlb->debug_hits = 0;
     if (cpu->probe) {
+        if (cpu->event.is_pending && cpu->event.kind == EVENT_SOFT_INT && event_deliver_ahead(cpu))
+            return;
         cpu->probe->is_stopped = true;
         cpu->event.is_pending = false;
         cpu->next_rip = cpu->rip;

@@ -1,5 +1,5 @@
 /* AVX instructions that access memory element by element: masked moves and gathers.  The others run natively, in
- * cpu/ops_fp.c.  SDM 2C, VMASKMOV, VPMASKMOV, VGATHER, VPGATHER; exceptions SDM 2, types 6 and 12. */
+ * cpu/ops_fp.c.  SDM 2C, VMASKMOV, VPMASKMOV, VGATHER, VPGATHER; exceptions SDM 2, types 6 and 12; none of them raises #AC. */
 #include "cpu/avx.h"
 
 #include <string.h>
@@ -68,7 +68,7 @@ static bool masked_store(struct cpu *cpu, const struct insn *in, const uint8_t *
     return true;
 }
 
-bool op_vmaskmov(struct cpu *cpu, const struct insn *in)
+static bool masked_move(struct cpu *cpu, const struct insn *in)
 {
     bool is_integer = in->opcode >= 0x80; /* 8Ch, 8Eh: W is the size; 2Ch to 2Fh: the opcode's bit 0 is */
     unsigned size = (is_integer ? in->vex_w : in->opcode & 1) ? 8 : 4;
@@ -80,6 +80,23 @@ bool op_vmaskmov(struct cpu *cpu, const struct insn *in)
     return in->desc->attr & ATTR_MEM_W ? masked_store(cpu, in, mask, size) : masked_load(cpu, in, mask, size);
 }
 
+/* Without EFLAGS.AC. */
+static bool unaligned(struct cpu *cpu, const struct insn *in, insn_fn *fn)
+{
+    uint32_t ac = cpu->eflags & EFLAGS_AC;
+    bool is_done;
+
+    cpu->eflags &= ~EFLAGS_AC;
+    is_done = fn(cpu, in);
+    cpu->eflags |= ac;
+    return is_done;
+}
+
+bool op_vmaskmov(struct cpu *cpu, const struct insn *in)
+{
+    return unaligned(cpu, in, masked_move);
+}
+
 static uint64_t element_ea(const struct cpu *cpu, const struct insn *in, uint64_t index)
 {
     uint64_t ea = insn_ea(cpu, in) + (index << in->scale);
@@ -89,7 +106,7 @@ static uint64_t element_ea(const struct cpu *cpu, const struct insn *in, uint64_
 
 /* Elements are loaded in order; one that faults leaves those before it done and their mask cleared, so that the instruction
  * goes on there when it runs again.  This is the one place where a fault changes registers. */
-bool op_gather(struct cpu *cpu, const struct insn *in)
+static bool gather(struct cpu *cpu, const struct insn *in)
 {
     unsigned size = in->vex_w ? 8 : 4, index_size = in->opcode & 1 ? 8 : 4;
     unsigned count = (in->vex_l ? 32 : 16) / (size > index_size ? size : index_size);
@@ -119,4 +136,9 @@ bool op_gather(struct cpu *cpu, const struct insn *in)
     vector_write(cpu, in->vvvv, mask);
     vector_write(cpu, in->reg, dest);
     return is_done;
+}
+
+bool op_gather(struct cpu *cpu, const struct insn *in)
+{
+    return unaligned(cpu, in, gather);
 }

@@ -92,12 +92,12 @@ static bool operand_in(struct cpu *cpu, const struct insn *in, uint64_t ea, unsi
     uint64_t value;
     gla_t gla;
 
-    if (size == 16 || size == 10) { /* of 16 bytes, those that must be aligned have raised #GP before */
+    if (size == 16 || size == 32 || size == 10) { /* of 16 and 32 bytes, those that must be aligned have raised #GP before */
         unsigned access = (in->desc->attr & ATTR_MEM_W ? ACCESS_WRITE : ACCESS_READ) | (cpu->cpl == 3 ? ACCESS_USER : 0);
 
         if (!mem_linear(cpu, in->seg, ea, size, access & ~ACCESS_USER, &gla))
             return false;
-        if (mem_is_misaligned(cpu, gla, size == 10 ? 8 : 16, access)) /* SDM 3A, table 6-7 */
+        if (mem_is_misaligned(cpu, gla, size == 10 ? 8 : 16, access)) /* SDM 3A, table 6-7; of 32 bytes what AMD family 19h does */
             return cpu_raise_error(cpu, VEC_AC, 0);
     }
     if (in->desc->attr & ATTR_MEM_R) {

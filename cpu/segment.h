@@ -25,5 +25,7 @@ NODISCARD bool task_switch(struct cpu *cpu, uint16_t sel, enum task_switch_reaso
 /* Deliver cpu->event through the IVT or IDT, escalating to #DF and shutdown as SDM 3A 6.15 says.  Afterwards no event is
  * pending, and rip is at the handler (or is_shutdown is set and board.triple_fault was called). */
 void event_deliver(struct cpu *cpu);
+/* The pending software interrupt, in a look-ahead.  False: its delivery would fault or switch tasks; nothing is pending then either. */
+bool event_deliver_ahead(struct cpu *cpu);
 
 #endif

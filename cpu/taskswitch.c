@@ -245,6 +245,10 @@ bool task_switch(struct cpu *cpu, uint16_t sel, enum task_switch_reason reason, 
     struct new_task t;
     struct stack st;
 
+    if (cpu->probe) { /* a look-ahead could not take it back */
+        cpu->probe->is_stopped = true;
+        return false;
+    }
     if (!read_new_task(cpu, sel, reason, &t))
         return false;
     if (is_nesting(reason) && !check_writable(cpu, t.tr.base, 2))

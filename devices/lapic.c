@@ -11,7 +11,7 @@
  * - A periodic timer that the host served late is owed the expiries missed, up to a second's worth, which come at twice
  *   the rate; none come closer than MIN_PERIOD_TICKS.
  * - The polarity of LINT pins is ignored: the board drives "active".
- * - SMIs and STARTUP go nowhere; INIT to this processor resets the machine (the board's wire).
+ * - STARTUP goes nowhere; INIT to this processor resets the machine (the board's wire).
  * - Not modelled: TPR shadow in CR8, focus processor, arbitration, TSC deadlines, x2APIC, a page over RAM. */
 #include "devices/lapic.h"
 
@@ -218,6 +218,9 @@ static void raise_local(struct lapic *l, enum lapic_lvt entry)
         if (entry != LVT_LINT0 || !(lvt & LVT_LEVEL))
             accept_vector(l, lvt & LVT_VECTOR, false);
         break;
+    case APIC_SMI:
+        wire_pulse(l->smi);
+        break;
     case APIC_NMI:
         wire_pulse(l->nmi);
         break;
@@ -284,13 +287,16 @@ static bool take_message(struct lapic *l, const struct apic_message *m)
     case APIC_EXTINT:
         l->is_extint_latched = true;
         break;
+    case APIC_SMI:
+        wire_pulse(l->smi);
+        break;
     case APIC_NMI:
         wire_pulse(l->nmi);
         break;
     case APIC_INIT:
         wire_pulse(l->init);
         break;
-    default: /* SMI: no system management mode; STARTUP: only for a processor that waits for it */
+    default: /* STARTUP: only for a processor that waits for it */
         break;
     }
     lapic_update_irq(l);
@@ -707,10 +713,10 @@ static const struct device_ops lapic_ops = {
     .name = "lapic", .reset = lapic_reset, .state = lapic_state, .loaded = lapic_loaded};
 
 int lapic_init(struct lapic *l, struct space *memory, struct clock *clock, struct apicbus *bus, struct wire *intr,
-               struct wire *nmi, struct wire *init)
+               struct wire *nmi, struct wire *init, struct wire *smi)
 {
     *l = (struct lapic){.dev.ops = &lapic_ops, .memory = memory, .clock = clock, .bus = bus, .intr = intr, .nmi = nmi,
-                        .init = init, .apic_base = APIC_BASE_RESET};
+                        .init = init, .smi = smi, .apic_base = APIC_BASE_RESET};
     timer_init(&l->timer, clock, lapic_timer, l);
     reset_registers(l);
     bus->accept = lapic_accept;

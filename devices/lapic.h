@@ -17,7 +17,7 @@ struct lapic {
     struct space *memory;
     struct clock *clock;
     struct apicbus *bus;
-    struct wire *intr, *nmi, *init;
+    struct wire *intr, *nmi, *init, *smi;
     uint64_t apic_base;   /* IA32_APIC_BASE */
     uint64_t mapped_base; /* 0: not mapped */
     uint8_t id, tpr, ldr;
@@ -34,10 +34,10 @@ struct lapic {
     struct timer timer;
 };
 
-/* Maps itself and connects to the bus.  intr: the processor's INTR; nmi and init: pulsed for NMI and INIT (init in the
- * middle of a guest's write).  0 or -errno of space_map_io(). */
+/* Maps itself and connects to the bus.  intr: the processor's INTR; nmi, init and smi: pulsed for NMI, INIT (in the middle of a
+ * guest's write) and SMI.  0 or -errno of space_map_io(). */
 int lapic_init(struct lapic *l, struct space *memory, struct clock *clock, struct apicbus *bus, struct wire *intr,
-               struct wire *nmi, struct wire *init);
+               struct wire *nmi, struct wire *init, struct wire *smi);
 
 /* The processor wrote IA32_APIC_BASE. */
 void lapic_set_apic_base(struct lapic *l, uint64_t value);

@@ -127,7 +127,7 @@ struct pc {
     struct wire irq_wires[SOURCE_COUNT][IRQ_COUNT];
     struct wire uart_wires[OPTIONS_MAX_SERIALS];
     uint8_t irq_sources[IRQ_COUNT]; /* bit n: source n drives the line; from bit SOURCE_COUNT on: a UART */
-    struct wire pic_intr, intr, nmi, a20_wires[2];
+    struct wire pic_intr, intr, nmi, smi_apic, a20_wires[2];
     struct wire reset_i8042, reset_port92, reset_cf9, reset_apic;
     bool is_fpu_irq_latched;
 
@@ -170,6 +170,15 @@ static void nmi_changed(void *opaque, unsigned line, bool level)
         cpu_pulse_nmi(pc->cpu);
 }
 
+/* Messages of APICs; the chipset's SMIs come by smi_asked(). */
+static void smi_changed(void *opaque, unsigned line, bool level)
+{
+    struct pc *pc = opaque;
+
+    if (level)
+        cpu_pulse_smi(pc->cpu);
+}
+
 static void a20_changed(void *opaque, unsigned line, bool level)
 {
     struct pc *pc = opaque;
@@ -197,6 +206,7 @@ static void connect_wires(struct pc *pc)
     wire_connect(&pc->pic_intr, lapic_set_lint, &pc->lapic, 0);
     wire_connect(&pc->intr, intr_changed, pc, 0);
     wire_connect(&pc->nmi, nmi_changed, pc, 0);
+    wire_connect(&pc->smi_apic, smi_changed, pc, 0);
     wire_connect(&pc->a20_wires[A20_I8042], a20_changed, pc, A20_I8042);
     wire_connect(&pc->a20_wires[A20_PORT92], a20_changed, pc, A20_PORT92);
     wire_connect(&pc->reset_i8042, reset_asked, pc, 0);
@@ -335,7 +345,7 @@ static void add_device(struct pc *pc, struct device *dev)
 
 static int create_apics(struct pc *pc)
 {
-    int err = lapic_init(&pc->lapic, pc->memory, pc->clock, &pc->apicbus, &pc->intr, &pc->nmi, &pc->reset_apic);
+    int err = lapic_init(&pc->lapic, pc->memory, pc->clock, &pc->apicbus, &pc->intr, &pc->nmi, &pc->reset_apic, &pc->smi_apic);
 
     err = err ? err : ioapic_init(&pc->ioapic, pc->memory, &pc->apicbus);
     add_device(pc, &pc->lapic.dev);

@@ -1,12 +1,15 @@
-/* Every row of the opcode table in every mode in which it exists, in both engines.
+/* Every row of the opcode table in every mode in which it exists, in both engines; unprivileged rows on the host's processor too.
  *
- *   opcode_rows [--seed S] [--rounds N] [--list] [--row TEXT]
+ *   opcode_rows [--seed S] [--rounds N] [--list] [--row TEXT] [--no-native]
  *
  * For each row, mode (real, 16- and 32-bit protected, virtual-8086), form (register, memory), operand size, address size, LOCK and
  * REP, instances are made whose operands lie in memory, whose stacks hold what far returns want and so on, and run by the
  * interpreter and as translated code; all state must be the same.  A cell of that product is covered when an instance completes
  * without an exception in both.  Where none does, reasons.c says why none can, and which exception must come instead.  What is
- * neither covered nor explained is a hole, and the test fails: so it does when a row is added that nothing here can run. */
+ * neither covered nor explained is a hole, and the test fails: so it does when a row is added that nothing here can run.
+ *
+ * Natively: the same cells at CPL 3, 16- and 32-bit, in the interpreter and by tests/fuzz/native.c.  A row that is never compared is a hole,
+ * if reason_not_native() has no word on it. */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,8 +21,9 @@
 #include "tests/coverage/reasons.h"
 #include "tests/coverage/rows.h"
 #include "tests/coverage/start.h"
-#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/native.h"
 
+#define NATIVE_DATA_AT 0x15000u /* DATA_AT is a page that native cases lack */
 #define TRIES   60 /* instances for a cell, until one completes */
 #define LANDING 0x9400u
 
@@ -31,6 +35,7 @@ struct cell {
     unsigned mode;
     bool is_mem, has_66, has_67, has_lock;
     uint8_t rep;
+    bool is_native; /* CPL 3, the native cases' pages */
 };
 
 struct trial {
@@ -40,12 +45,14 @@ struct trial {
     uint8_t bytes[24];
     struct insn in;
     uint32_t operand; /* linear address of the memory operand */
+    uint32_t data_at; /* where data lie, linear */
 };
 
 enum outcome { NO_INSTANCE, COMPLETED, RAISED, DIFFERENT };
 
 struct tally {
     unsigned rows, cells, covered, instances, explained, holes, differences;
+    unsigned native_rows, native_cells, not_native_rows;
 };
 
 /* --- the start state --- */
@@ -57,6 +64,11 @@ static void start_state(struct trial *t)
     struct fuzz_case *c = &t->c;
 
     start_mode(c, t->cell.mode);
+    t->data_at = DATA_AT;
+    if (t->cell.is_native) {
+        start_native(c);
+        t->data_at = NATIVE_DATA_AT;
+    }
     c->eflags |= (uint32_t)rng_next(&t->rng) & EFLAGS_STATUS;
     for (unsigned r = 0; r < 8; r++)
         c->gpr[r] = (uint32_t)rng_next(&t->rng);
@@ -76,7 +88,7 @@ static void start_state(struct trial *t)
     }
     c->fpu[XSAVE_BV] = (uint8_t)c->xcr0;
     for (uint32_t at = DATA_GPA; at < DATA_END; at += 8)
-        store_le(c->image + at, 8, at >= DATA_AT - 0x100 && at < DATA_AT + 0x2000 ? rng_next(&t->rng) : 0);
+        store_le(c->image + at, 8, at >= t->data_at - 0x100 && at < t->data_at + 0x2000 ? rng_next(&t->rng) : 0);
     memset(c->image + STACK_GPA, 0, STACK_END - STACK_GPA);
     memset(c->image + CODE_AT - 0x100, END_OF_CODE, 0x800);
 }
@@ -149,7 +161,7 @@ static void set_disp(struct trial *t, uint32_t disp)
 static bool aim(struct trial *t)
 {
     struct insn *in = &t->in;
-    uint32_t want = DATA_AT + 64 * rng_below(&t->rng, 16);
+    uint32_t want = t->data_at + 64 * rng_below(&t->rng, 16);
     bool is_moffs = in->map == MAP_1B && in->opcode >= 0xa0 && in->opcode <= 0xa3;
 
     if (!in->is_mem && !is_moffs)
@@ -279,7 +291,7 @@ static void prepare_system(struct trial *t)
     else if (op == op_mov_to_cr)
         t->c.gpr[t->in.rm] = reg == 0 ? t->c.cr0 : reg == 4 ? t->c.cr4 : 0;
     else if (op == op_mov_to_dr)
-        t->c.gpr[t->in.rm] = reg == 7 ? 0x400 : reg == 6 ? 0xffff0ff0 : DATA_AT;
+        t->c.gpr[t->in.rm] = reg == 7 ? 0x400 : reg == 6 ? 0xffff0ff0 : t->data_at;
     else if (op == op_rdmsr || op == op_wrmsr) {
         t->c.gpr[REG_CX] = 0x174;
         t->c.gpr[REG_AX] = D_CODE32 * 8;
@@ -313,7 +325,7 @@ static void prepare_data(struct trial *t)
         set_imm(t, 0, 0x20, 2);
         set_imm(t, 2, rng_below(&t->rng, 3), 1);
     } else if (op == op_xlat) {
-        t->c.gpr[REG_BX] = offset_in(&t->c, SEG_DS, DATA_AT);
+        t->c.gpr[REG_BX] = offset_in(&t->c, SEG_DS, t->data_at);
     } else if (op == op_into) {
         t->c.eflags &= ~EFLAGS_OF;
     } else if (op == op_fldenv || op == op_frstor || op == op_fxrstor) {
@@ -331,8 +343,8 @@ static void prepare_data(struct trial *t)
         memset(t->c.fpu + FX_YMM + 16 * t->in.vindex, 0, 16);
     }
     if ((t->in.desc->attr & ATTR_REP) || op == op_maskmov) {
-        t->c.gpr[REG_SI] = offset_in(&t->c, SEG_DS, DATA_AT + 0x100);
-        t->c.gpr[REG_DI] = offset_in(&t->c, SEG_DS, DATA_AT + 0x800);
+        t->c.gpr[REG_SI] = offset_in(&t->c, SEG_DS, t->data_at + 0x100);
+        t->c.gpr[REG_DI] = offset_in(&t->c, SEG_DS, t->data_at + 0x800);
         t->c.gpr[REG_CX] = 3;
     }
 }
@@ -359,6 +371,7 @@ static bool make_instance(struct trial *t)
 
 struct engines {
     struct fuzz_machine *interp, *bt;
+    struct native *native; /* NULL: not here */
 };
 
 /* The exception that came, or -1. */
@@ -424,6 +437,25 @@ static enum outcome run(struct engines *e, const struct trial *t, int *vector)
     return *vector < 0 ? COMPLETED : RAISED;
 }
 
+/* Interpreter and host.  NO_INSTANCE: not for the host. */
+static enum outcome run_natively(struct engines *e, struct trial *t)
+{
+    struct cpu *cpu = e->interp->cpu;
+    char what[256];
+
+    memset(cpu->stats.exceptions, 0, sizeof(cpu->stats.exceptions));
+    machine_load(e->interp, &t->c);
+    for (unsigned n = 0; n < 100 && !cpu->is_halted && !cpu->is_shutdown; n++)
+        machine_step(e->interp, &t->c);
+    if (!t->c.is_native || !e->interp->n_events)
+        return NO_INSTANCE;
+    if (!native_run(e->native, &t->c, e->interp, what, sizeof(what))) {
+        print_instance(t, what);
+        return DIFFERENT;
+    }
+    return exception_of(cpu) < 0 ? COMPLETED : RAISED;
+}
+
 /* --- the product --- */
 
 static void print_cell(const struct cell *c, const char *what)
@@ -478,27 +510,56 @@ static bool uses_addresses(const struct insn_desc *d, bool is_mem)
            d->operands[1] == Ov;
 }
 
+static void run_native_cell(struct engines *e, struct trial *t, const struct cell *cell, unsigned rounds, struct tally *tally, bool is_listing)
+{
+    unsigned done = 0;
+
+    t->cell = *cell;
+    for (unsigned n = 0; n < TRIES * rounds && done < rounds; n++) {
+        enum outcome o = make_instance(t) ? run_natively(e, t) : NO_INSTANCE;
+
+        if (o == DIFFERENT) {
+            tally->differences++;
+            return;
+        }
+        done += o == COMPLETED;
+    }
+    tally->native_cells += done > 0;
+    if (done && is_listing)
+        print_cell(cell, "natively too");
+}
+
 static void run_row(struct engines *e, struct trial *t, const struct row *row, unsigned rounds, struct tally *tally, bool is_listing)
 {
     const struct insn_desc *d = row->desc;
-    unsigned cells = tally->cells;
+    unsigned cells = tally->cells, native_cells = tally->native_cells;
+    const char *why = reason_not_native(e->interp->cpu, row);
 
     for (unsigned mode = 0; mode < ROW_MODES; mode++)
         for (unsigned form = 0; form < 2; form++)
             for (unsigned bits = 0; bits < 4; bits++)
                 for (unsigned rep = 0; rep < ((d->attr & ATTR_REP) ? 3 : 1); rep++)
                     for (unsigned lock = 0; lock < ((d->attr & ATTR_LOCK) && form ? 2 : 1); lock++) {
-                        struct cell c = {row, mode, form, bits & 1, bits & 2, lock, (const uint8_t[]){0, 0xf3, 0xf2}[rep]};
+                        struct cell c = {row, mode, form, bits & 1, bits & 2, lock, (const uint8_t[]){0, 0xf3, 0xf2}[rep], false};
 
                         if (form ? !row->has_mem : row->has_mem && !row->has_reg)
                             continue;
                         if (c.has_67 && !uses_addresses(d, form))
                             continue;
                         run_cell(e, t, &c, rounds, tally, is_listing);
+                        c.is_native = true;
+                        if (e->native && !why && (mode == ROW_PROT16 || mode == ROW_PROT32))
+                            run_native_cell(e, t, &c, rounds, tally, is_listing);
                     }
     tally->rows++;
     if (tally->cells == cells) {
         printf("HOLE: no instance of %s in any mode\n", row->text);
+        tally->holes++;
+    }
+    tally->native_rows += tally->native_cells != native_cells;
+    tally->not_native_rows += why != NULL;
+    if (e->native && !why && tally->native_cells == native_cells) {
+        printf("HOLE: %s never completed natively\n", row->text);
         tally->holes++;
     }
 }
@@ -509,14 +570,15 @@ int main(int argc, char **argv)
                                           {"rounds", required_argument, NULL, 'r'},
                                           {"list", no_argument, NULL, 'l'},
                                           {"row", required_argument, NULL, 'o'},
+                                          {"no-native", no_argument, NULL, 'n'},
                                           {0}};
     static struct rows rows;
     static struct trial t;
     struct bt_options bt = {.cache_bytes = MIB(8), .without = 1u << BT_TIERS};
-    struct engines e = {machine_create(false, NULL), machine_create(true, &bt)};
+    struct engines e = {machine_create(false, NULL), machine_create(true, &bt), NULL};
     struct tally tally = {0};
-    const char *only = NULL;
-    bool is_listing = false;
+    const char *only = NULL, *why = "not wanted";
+    bool is_listing = false, is_native_wanted = true;
     unsigned rounds = 1, unreachable;
     int o;
 
@@ -530,9 +592,13 @@ int main(int argc, char **argv)
             is_listing = true;
         else if (o == 'o')
             only = optarg;
+        else if (o == 'n')
+            is_native_wanted = false;
         else
             return 2;
     }
+    if (is_native_wanted)
+        e.native = native_create(&why);
     rows_find(&rows);
     unreachable = rows_unreachable(&rows);
     start_image(t.c.image);
@@ -542,6 +608,10 @@ int main(int argc, char **argv)
             run_row(&e, &t, &rows.row[n], rounds, &tally, is_listing);
     printf("%u rows, %u unreachable; %u cells: %u covered, %u explained, %u holes; %u instances, %u differences\n", tally.rows,
            unreachable, tally.cells, tally.covered, tally.explained, tally.holes, tally.instances, tally.differences);
+    if (e.native)
+        printf("natively too: %u rows, %u cells; %u rows are not for that\n", tally.native_rows, tally.native_cells, tally.not_native_rows);
+    else
+        printf("nothing was run natively: %s\n", why);
     machine_destroy(e.interp);
     machine_destroy(e.bt);
     return unreachable || tally.holes || tally.differences || !tally.cells;

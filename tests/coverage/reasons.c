@@ -1,6 +1,7 @@
 /* See reasons.h. */
 #include "tests/coverage/reasons.h"
 
+#include <string.h>
 #include "cpu/cpuid.h"
 #include "cpu/ops.h"
 
@@ -39,5 +40,26 @@ const char *reason_not_to_complete(const struct cpu *cpu, const struct row *row,
         return "SYSENTER, SYSEXIT in real mode: #GP";
     if (mode == ROW_V86 && is_ring0(d->exec))
         return "privileged, and virtual-8086 mode is ring 3: #GP";
+    return NULL;
+}
+
+const char *reason_not_native(const struct cpu *cpu, const struct row *row)
+{
+    const struct insn_desc *d = row->desc;
+
+    if (!cpu_has_feature(cpu, d->feature))
+        return "the CPU model does not offer it";
+    if (d->exec == op_ud || d->exec == op_int1)
+        return "it is there to raise an exception";
+    if (d->iclass == SENSITIVE || d->iclass == PRIVILEGED || (d->attr & ATTR_GUESTSTATE))
+        return "it would show or change the host's system";
+    if (d->exec == op_rdrand || d->exec == op_rdseed)
+        return "random";
+    if (d->feature == FEAT_XSAVE)
+        return "XCR0 is the host's";
+    if (row->map == MAP_0F && row->opcode == 0xf7)
+        return "MASKMOVQ, MASKMOVDQU: a quirk of the host";
+    if (row->map == MAP_0F && row->opcode == 0xae && strstr(d->name, "ldmxcsr"))
+        return "LDMXCSR: a quirk of the host";
     return NULL;
 }

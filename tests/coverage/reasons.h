@@ -13,4 +13,7 @@ enum { ROW_REAL, ROW_PROT16, ROW_PROT32, ROW_V86, ROW_MODES };
  * NULL: there is no reason. */
 const char *reason_not_to_complete(const struct cpu *cpu, const struct row *row, unsigned mode, int *vector);
 
+/* Why no instance of a row is compared natively (case_may_run_natively() of tests/fuzz/machine.c decides for instances), or NULL. */
+const char *reason_not_native(const struct cpu *cpu, const struct row *row);
+
 #endif

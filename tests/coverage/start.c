@@ -2,7 +2,9 @@
 #include "tests/coverage/start.h"
 
 #include <string.h>
+#include "cpu/avx.h"
 #include "tests/coverage/reasons.h"
+#include "tests/fuzz/native.h"
 
 static void put_desc(uint8_t *image, unsigned index, uint32_t base, uint32_t limit, unsigned attr)
 {
@@ -73,4 +75,21 @@ void start_mode(struct fuzz_case *c, unsigned mode)
     c->idt_limit = 0x7ff;
     load_segments(c, mode);
     c->rip = CODE_AT - (uint32_t)c->seg[SEG_CS].base;
+}
+
+void start_native(struct fuzz_case *c)
+{
+    c->is_native = true;
+    c->cpl = 3;
+    c->cr0 = CR0_PE | CR0_PG | CR0_ET | CR0_NE | CR0_WP | CR0_MP | CR0_AM;
+    c->cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT | (c->xcr0 & XCR0_AVX ? CR4_OSXSAVE : 0);
+    c->cr3 = TABLES_GPA;
+    c->eflags = EFLAGS_1 | EFLAGS_IF;
+    for (unsigned s = 0; s < SEG_COUNT; s++) {
+        c->seg[s].sel |= 3;
+        c->seg[s].attr |= 3u << SEG_ATTR_DPL_SHIFT;
+    }
+    store_le(c->image + TABLES_GPA, 4, (TABLES_GPA + 0x1000) | 0x67);
+    for (unsigned page = 0; page < MEMORY_PAGES; page++)
+        store_le(c->image + TABLES_GPA + 0x1000 + 4 * page, 4, native_page_entry(page));
 }

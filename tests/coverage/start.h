@@ -16,4 +16,7 @@ void start_image(uint8_t image[MEMORY_BYTES]);
 /* Mode (ROW_REAL ...), control registers, segments and EIP of a case.  c->xcr0 is set: what XSAVE saves, 0 without XSAVE. */
 void start_mode(struct fuzz_case *c, unsigned mode);
 
+/* Then: CPL 3, and what else native cases must have (tests/fuzz/native.h).  In protected mode. */
+void start_native(struct fuzz_case *c);
+
 #endif

@@ -130,6 +130,7 @@ struct fuzz_event {
     bool has_any_order;   /* the host may find another of the memory faults first; interpreter only */
 };
 #define FUZZ_MAX_EVENTS 64
+#define FUZZ_MAX_WRITES 64
 
 struct fuzz_machine {
     struct guestmem *mem;
@@ -140,6 +141,10 @@ struct fuzz_machine {
     struct fuzz_event events[FUZZ_MAX_EVENTS]; /* of an interpreted native case */
     unsigned n_events;
     uint8_t differs[MEMORY_PAGES]; /* pages that may differ from the base image of the seed in use */
+    struct {
+        uint32_t gpa, len;
+    } writes[FUZZ_MAX_WRITES]; /* of the last step of an interpreted machine, to pages that hold descriptors */
+    unsigned n_writes;         /* may be more */
 };
 
 /* options: of the translator, NULL: translate everything at once, small cache. */
@@ -171,6 +176,7 @@ struct gen;
 /* without: names of instructions not to be used, separated by commas, or NULL; outlives gen.  is_privileged: all cases that can
  * have random descriptor tables have them. */
 struct gen *gen_create(const struct cpu *features, const char *without, bool is_privileged);
+void gen_set_features(struct gen *g, const struct cpu *features); /* another one of the same model */
 void gen_destroy(struct gen *g);
 /* Make case `number` of `seed`, running it on m (interpreted) while it grows.  mode_filter: a mode, or -1.
  * False: it went nowhere; take the next. */

@@ -44,6 +44,11 @@ struct gen *gen_create(const struct cpu *features, const char *without, bool is_
     return g;
 }
 
+void gen_set_features(struct gen *g, const struct cpu *features)
+{
+    g->features = features;
+}
+
 void gen_destroy(struct gen *g)
 {
     free(g->forms);
@@ -192,6 +197,8 @@ static bool stack_wraps_around(const struct cpu *cpu)
 /* What different processors may do differently; translated code runs on the host's. */
 static bool is_host_specific(const struct cpu *cpu, const struct insn *in)
 {
+    if (insn_is(in, op_rdrand) || insn_is(in, op_rdseed)) /* none is generated, but code that modifies itself makes some */
+        return true;
     return wraps_around(cpu, in) || stack_wraps_around(cpu);
 }
 
@@ -217,7 +224,7 @@ bool gen_step(struct fuzz_machine *m, struct fuzz_case *c)
         c->is_wild = true;
     machine_step(m, c);
     if (!c->broken) {
-        c->broken = invariant_broken(cpu, &before, !c->is_wild);
+        c->broken = invariant_broken(m, &before, !c->is_wild);
         c->broken_at = before.rip;
     }
     return true;

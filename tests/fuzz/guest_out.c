@@ -68,6 +68,8 @@ static void patch(uint8_t *image, const struct fuzz_case *c)
     store_le(image + POINTER_AT + 8, 2, c->idt_limit);
     store_le(image + POINTER_AT + 10, 4, IDT_GPA);
     memcpy(image + FPU_AT, c->fpu, sizeof(c->fpu));
+    memset(image + FPU_AT + XSAVE_BV, 0, 64);
+    image[FPU_AT + XSAVE_BV] = (uint8_t)c->xcr0;
 }
 
 static void print_end(FILE *f, const struct guest_end *want)
@@ -112,6 +114,9 @@ static void print_start(FILE *f, const struct fuzz_case *c)
         fprintf(f, "        movl    $0xc0000080, %%ecx\n        movl    $%#x, %%eax\n        xorl    %%edx, %%edx\n        wrmsr\n", c->efer);
     fprintf(f, "        movl    $%#x, %%eax\n        movl    %%eax, %%cr4\n        movl    $%#x, %%eax\n        movl    %%eax, %%cr3\n", c->cr4,
             c->cr3);
+    if (c->cr4 & CR4_OSXSAVE)
+        fprintf(f, "        xorl    %%ecx, %%ecx\n        xorl    %%edx, %%edx\n        movl    $%u, %%eax\n        xsetbv\n        xrstor  %#x\n",
+                (unsigned)c->xcr0, FPU_AT);
     fprintf(f, "        movl    $%#x, %%eax\n        movl    %%eax, %%cr0\n", c->cr0);
     for (unsigned i = 0; i < SEG_COUNT; i++)
         if (sreg[i] && !is_v86 && i != SEG_DS)

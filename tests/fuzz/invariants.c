@@ -103,16 +103,37 @@ static const char *check_data(const struct cpu *cpu)
     return NULL;
 }
 
-/* The cached part of a register that has just been loaded is what memory says, and memory says "accessed". */
-static const char *check_loaded(struct cpu *cpu, const struct before *b)
+/* Did the instruction itself, after it had read the descriptor at gla, write over it?  A stack may lie in the tables: then the frame of an
+ * exception, or what CALL pushes, does that.  Setting "accessed" or "busy" does not count. */
+static bool is_overwritten(const struct fuzz_machine *m, uint32_t gla)
 {
+    struct paging_result r;
+    uint32_t error;
+
+    if (m->n_writes > FUZZ_MAX_WRITES)
+        return true;
+    for (uint32_t i = 0; i < 8; i++) { /* it may lie in two pages */
+        if (!paging_walk(m->cpu->mem, &m->cpu->paging, gla + i, ACCESS_READ, false, &r, &error))
+            return true;
+        for (unsigned w = 0; w < m->n_writes; w++)
+            if (r.gpa - m->writes[w].gpa < m->writes[w].len && !(i == 5 && m->writes[w].len == 1))
+                return true;
+    }
+    return false;
+}
+
+/* The cached part of a register that has just been loaded is what memory says, and memory says "accessed". */
+static const char *check_loaded(const struct fuzz_machine *m, const struct before *b)
+{
+    struct cpu *cpu = m->cpu;
+
     for (unsigned i = 0; i < SEG_COUNT; i++) {
         const struct segment *s = &cpu->seg[i];
-        uint64_t table = s->sel & 4 ? cpu->ldtr.base : cpu->gdtr.base, d;
+        uint32_t at = (uint32_t)(s->sel & 4 ? cpu->ldtr.base : cpu->gdtr.base) + (s->sel & ~7u), limit;
         uint8_t bytes[8];
-        uint32_t limit;
+        uint64_t d;
 
-        if (!memcmp(s, &b->seg[i], sizeof(*s)) || s->is_null || cpu_peek(cpu, (uint32_t)(table + (s->sel & ~7u)), bytes, 8) != 8)
+        if (!memcmp(s, &b->seg[i], sizeof(*s)) || s->is_null || cpu_peek(cpu, at, bytes, 8) != 8 || is_overwritten(m, at))
             continue;
         d = load_le(bytes, 8);
         limit = (uint32_t)((d & 0xffff) | (d >> 32 & 0xf0000));
@@ -126,9 +147,12 @@ static const char *check_loaded(struct cpu *cpu, const struct before *b)
     return NULL;
 }
 
-/* 7.2.4, 7.3 */
-static const char *check_task_register(struct cpu *cpu, const struct before *b)
+/* 7.2.4, 7.3.  A task whose back link is its own selector may return to itself by IRET: that clears busy of the old task's descriptor and leaves
+ * the new one's alone, so it ends not busy. */
+static const char *check_task_register(const struct fuzz_machine *m, const struct before *b)
 {
+    struct cpu *cpu = m->cpu;
+    uint32_t at = (uint32_t)cpu->gdtr.base + (cpu->tr.sel & ~7u);
     unsigned type = cpu->tr.attr & 15;
     uint8_t bytes[8];
 
@@ -136,8 +160,10 @@ static const char *check_task_register(struct cpu *cpu, const struct before *b)
         return NULL;
     if (type != SYS_TSS16_BUSY && type != SYS_TSS32_BUSY)
         return "TR was loaded and is not busy";
-    if (cpu_peek(cpu, (uint32_t)(cpu->gdtr.base + (cpu->tr.sel & ~7u)), bytes, 8) == 8 &&
-        (bytes[5] & 15) != SYS_TSS16_BUSY && (bytes[5] & 15) != SYS_TSS32_BUSY)
+    if (((cpu->tr.sel ^ b->tr) & ~7u) == 0)
+        return NULL;
+    if (cpu_peek(cpu, at, bytes, 8) == 8 && (bytes[5] & 15) != SYS_TSS16_BUSY && (bytes[5] & 15) != SYS_TSS32_BUSY &&
+        !is_overwritten(m, at))
         return "TR was loaded and its descriptor is not busy";
     return NULL;
 }
@@ -202,8 +228,9 @@ static const char *check_walk(struct cpu *cpu, uint32_t gla, bool is_write)
     return NULL;
 }
 
-const char *invariant_broken(struct cpu *cpu, const struct before *b, bool is_tame)
+const char *invariant_broken(const struct fuzz_machine *m, const struct before *b, bool is_tame)
 {
+    struct cpu *cpu = m->cpu;
     bool has_exception = sum_of_exceptions(cpu) != b->exceptions, is_protected = cpu->paging.cr0 & CR0_PE;
     bool is_paged = (cpu->paging.cr0 & b->cr0 & CR0_PG) != 0;
     const char *s = check_control(cpu, b, has_exception);
@@ -229,6 +256,6 @@ const char *invariant_broken(struct cpu *cpu, const struct before *b, bool is_ta
     if (!s)
         s = check_data(cpu);
     if (!s && !(b->eflags & EFLAGS_VM) && !(b->in && insn_is(b->in, op_sysenter)))
-        s = check_loaded(cpu, b);
-    return s ? s : check_task_register(cpu, b);
+        s = check_loaded(m, b);
+    return s ? s : check_task_register(m, b);
 }

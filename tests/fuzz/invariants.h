@@ -19,6 +19,6 @@ struct before {
 void before_take(struct before *b, struct cpu *cpu, const struct insn *in);
 /* The sentence that is not true now, or NULL.  is_tame: protected mode was entered by loading segments, not by CR0 alone, and
  * SYSEXIT (which leaves data segments alone) was not executed. */
-const char *invariant_broken(struct cpu *cpu, const struct before *b, bool is_tame);
+const char *invariant_broken(const struct fuzz_machine *m, const struct before *b, bool is_tame);
 
 #endif

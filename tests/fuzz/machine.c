@@ -14,7 +14,10 @@
 #define FUZZ_HOST_LOW 0xe0000000u /* guest addresses from here on may be host addresses in use, natively */
 #define PTE_A        0x20u
 #define X87_MAX_BYTES 108 /* of FSAVE */
-#define FLAG_UNTOUCHED 0x80u /* our bit of a frame's code flag: tell us of the first write */
+#define YMM_BYTES 32
+/* Our bits of a frame's code flag. */
+#define FLAG_UNTOUCHED 0x80u /* tell us of the first write */
+#define FLAG_TABLE     0x40u /* and of all others */
 
 static uint8_t no_interrupt(void *opaque) { return 0; }
 
@@ -27,6 +30,11 @@ static void note_write(void *opaque, uint64_t off, uint64_t len)
 {
     struct fuzz_machine *m = opaque;
 
+    if (m->n_writes < FUZZ_MAX_WRITES) {
+        m->writes[m->n_writes].gpa = (uint32_t)off;
+        m->writes[m->n_writes].len = (uint32_t)len;
+    }
+    m->n_writes++;
     for (uint64_t page = off >> GUEST_PAGE_SHIFT; page <= (off + len - 1) >> GUEST_PAGE_SHIFT; page++) {
         m->differs[page] = 1;
         guestmem_code_flags(m->mem)[page] &= (uint8_t)~FLAG_UNTOUCHED;
@@ -122,8 +130,12 @@ void machine_load(struct fuzz_machine *m, const struct fuzz_case *c)
         if (m->differs[page] | c->is_touched[page])
             load_page(m, page << GUEST_PAGE_SHIFT, c->image + (page << GUEST_PAGE_SHIFT));
         m->differs[page] = c->is_touched[page];
-        if (!m->bt)
-            guestmem_code_flags(m->mem)[page] |= FLAG_UNTOUCHED;
+        if (!m->bt) {
+            bool is_table = c->has_random_tables || page == GDT_GPA >> GUEST_PAGE_SHIFT;
+            uint8_t *flags = &guestmem_code_flags(m->mem)[page];
+
+            *flags = (uint8_t)((*flags & ~FLAG_TABLE) | FLAG_UNTOUCHED | (is_table ? FLAG_TABLE : 0));
+        }
     }
     m->n_events = 0;
     cpu_reset(cpu, true);
@@ -175,6 +187,8 @@ static bool is_host_quirk(const struct cpu *cpu, const struct insn *in)
         return true; /* CVTPI2PS, CVTPI2PD: a page fault comes before a pending #MF */
     if ((in->desc->attr & ATTR_X87) && in->is_mem && in->addrsize == 2 && insn_ea(cpu, in) > 0x10000 - X87_MAX_BYTES)
         return true; /* the second part of 80-bit operands and state images wraps at 64 KiB; a fault by the SDM */
+    if (insn_is(in, op_vmaskmov) && in->addrsize == 2 && insn_ea(cpu, in) > 0x10000 - YMM_BYTES)
+        return true; /* so does each element of VMASKMOV; they follow the first by the SDM */
     return false;
 }
 
@@ -193,15 +207,13 @@ bool case_may_run_natively(const struct fuzz_case *c, const struct cpu *cpu, con
         return false; /* a host that is a virtual machine itself may loop there */
     if (!cpu_has_feature(cpu, in->desc->feature) || (insn_is(in, op_ud) && !(in->map == MAP_0F && in->opcode == 0x0b)))
         return false; /* the host may have something there */
-    if (in->vex && in->desc->feature != FEAT_BMI1 && in->desc->feature != FEAT_BMI2)
-        return false; /* XCR0 is the host's, and a native run carries no upper halves: unit.hostcpu and opcode_rows compare these */
     if (in->desc->feature == FEAT_XSAVE)
-        return false;
+        return false; /* the host's XCR0 */
+    if (in->vex && c->mode == FUZZ_V86)
+        return false; /* #UD there; natively it is 16-bit protected mode */
     if (in->desc->iclass == SENSITIVE || in->desc->iclass == PRIVILEGED || (in->desc->attr & ATTR_GUESTSTATE) ||
         is_host_quirk(cpu, in) || insn_is(in, op_rdrand) || insn_is(in, op_rdseed))
         return false;
-    if (in->desc->attr & ATTR_AVX)
-        return false; /* XCR0 and the upper halves are the host's there */
     /* Code segments are writable in virtual-8086 mode only. */
     return !(c->mode == FUZZ_V86 && in->seg == SEG_CS && (in->desc->attr & ATTR_MEM_W));
 }
@@ -216,7 +228,7 @@ static bool is_native_insn(const struct fuzz_case *c, struct cpu *cpu, struct st
         return false; /* IP wraps in the virtual processor; on the host EIP goes on to 10000h */
     if (insn_decode(&in, bytes, n, cpu->mode & MODE_CS32 ? 4 : 2) != DECODE_OK)
         return true; /* a fault of the fetch */
-    kind->has_any_order = (in.desc->attr & (ATTR_MMX | ATTR_SSE | ATTR_X87)) || insn_is(&in, op_call_ind) || insn_is(&in, op_call_rel) ||
+    kind->has_any_order = (in.desc->attr & (ATTR_MMX | ATTR_SSE | ATTR_AVX | ATTR_X87)) || insn_is(&in, op_call_ind) || insn_is(&in, op_call_rel) ||
                           insn_is(&in, op_cmps);
     kind->soft_vector = insn_is(&in, op_int3) ? VEC_BP : VEC_OF;
     kind->may_do_part = insn_is(&in, op_pusha) || insn_is(&in, op_popa) || insn_is(&in, op_enter) ||
@@ -253,6 +265,7 @@ void machine_step(struct fuzz_machine *m, struct fuzz_case *c)
     uint64_t before[32];
     struct step_kind kind = {0};
 
+    m->n_writes = 0;
     if (!c->is_native || cpu->cpl != 3) {
         cpu_step(cpu);
         return;

@@ -20,6 +20,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include "cpu/avx.h"
 #include "cpu/hostfp.h"
 #include "tests/fuzz/guest_out.h"
 #include "tests/fuzz/native_layout.h"
@@ -45,7 +46,8 @@ struct native_data {
     uint16_t trampoline_cs, pad2;
     uint32_t is_running, is_skipping;
     uint64_t old_handler;
-    uint8_t fpu[512] __attribute__((aligned(64)));
+    uint64_t has_avx; /* fpu is an XSAVE image of x87, SSE and AVX, else an FXSAVE image */
+    uint8_t fpu[XSAVE_SIZE] __attribute__((aligned(64)));
     /* at the end, out of the guest's way */
     struct fuzz_event events[FUZZ_MAX_EVENTS];
     unsigned n_events;
@@ -53,7 +55,8 @@ struct native_data {
 _Static_assert(offsetof(struct native_data, gpr) == ND_GPR && offsetof(struct native_data, sel) == ND_SEL &&
                    offsetof(struct native_data, eip) == ND_EIP && offsetof(struct native_data, trampoline) == ND_TRAMPOLINE &&
                    offsetof(struct native_data, is_running) == ND_IS_RUNNING &&
-                   offsetof(struct native_data, old_handler) == ND_OLD_HANDLER && offsetof(struct native_data, fpu) == ND_FPU,
+                   offsetof(struct native_data, old_handler) == ND_OLD_HANDLER && offsetof(struct native_data, has_avx) == ND_HAS_AVX &&
+                   offsetof(struct native_data, fpu) == ND_FPU && sizeof(struct native_data) < ND_STACK_END - 64,
                "native_layout.h");
 
 struct native {
@@ -200,6 +203,8 @@ static bool map_trampoline(struct native *n)
     n->data = (struct native_data *)(uintptr_t)NATIVE_DATA;
     n->data->trampoline = NATIVE_CODE;
     n->data->trampoline_cs = USER_CS32;
+    __builtin_cpu_init();
+    n->data->has_avx = __builtin_cpu_supports("avx") != 0;
     return !mprotect(code, GUEST_PAGE_SIZE, PROT_READ | PROT_EXEC);
 }
 
@@ -278,6 +283,8 @@ static bool load(struct native *n, const struct fuzz_case *c)
     d->cs = d->sel[SEG_CS];
     memcpy(d->fpu, c->fpu, sizeof(d->fpu));
     memset(d->fpu + 8, 0, 16); /* FIP and FDP */
+    memset(d->fpu + XSAVE_BV, 0, 64);
+    store_le(d->fpu + XSAVE_BV, 8, XCR0_X87 | XCR0_SSE | XCR0_AVX);
     d->n_events = 0;
     d->is_skipping = c->is_skipping;
     return true;
@@ -322,7 +329,7 @@ static bool events_differ(const struct native_data *d, const struct fuzz_machine
     return m->n_events != d->n_events && say(what, size, "number of exceptions", m->n_events, d->n_events);
 }
 
-static bool fpu_differs(const uint8_t *want, const uint8_t *got, char *what, unsigned size)
+static bool fpu_differs(const uint8_t *want, const uint8_t *got, bool has_avx, char *what, unsigned size)
 {
     if (load_le(want + FX_FCW, 2) != load_le(got + FX_FCW, 2))
         return say(what, size, "fcw", load_le(want + FX_FCW, 2), load_le(got + FX_FCW, 2));
@@ -333,12 +340,14 @@ static bool fpu_differs(const uint8_t *want, const uint8_t *got, char *what, uns
     if (load_le(want + FX_MXCSR, 4) != load_le(got + FX_MXCSR, 4))
         return say(what, size, "mxcsr", load_le(want + FX_MXCSR, 4), load_le(got + FX_MXCSR, 4));
     for (unsigned i = 0; i < 8; i++) {
-        unsigned st = FX_ST + 16 * i, xmm = FX_XMM + 16 * i;
+        unsigned st = FX_ST + 16 * i, xmm = FX_XMM + 16 * i, ymm = FX_YMM + 16 * i;
 
         if (memcmp(want + st, got + st, 10) != 0)
             return say(what, size, "st", load_le(want + st, 8), load_le(got + st, 8));
         if (memcmp(want + xmm, got + xmm, 16) != 0)
             return say(what, size, "xmm", load_le(want + xmm, 8), load_le(got + xmm, 8));
+        if (has_avx && memcmp(want + ymm, got + ymm, 16) != 0)
+            return say(what, size, "upper half of ymm", load_le(want + ymm, 8), load_le(got + ymm, 8));
     }
     return false;
 }
@@ -379,7 +388,7 @@ static bool is_different(struct native *n, const struct fuzz_case *c, const stru
     }
     if ((last->eflags ^ d->eflags) & COMPARED_FLAGS)
         return say(what, size, "eflags", last->eflags & COMPARED_FLAGS, d->eflags & COMPARED_FLAGS);
-    return fpu_differs(m->cpu->fpu, d->fpu, what, size) || memory_differs(n, c, m, what, size);
+    return fpu_differs(m->cpu->fpu, d->fpu, d->has_avx, what, size) || memory_differs(n, c, m, what, size);
 }
 
 bool native_run(struct native *n, const struct fuzz_case *c, const struct fuzz_machine *reference, char *what, unsigned size)
@@ -389,7 +398,10 @@ bool native_run(struct native *n, const struct fuzz_case *c, const struct fuzz_m
         return false;
     }
     native_enter();
-    return !is_different(n, c, reference, what, size);
+    if (!is_different(n, c, reference, what, size))
+        return true;
+    memset(n->differs, 1, sizeof(n->differs)); /* who knows what it wrote */
+    return false;
 }
 
 void native_end(const struct native *n, struct guest_end *end)

@@ -22,8 +22,14 @@ native_enter:
         mov     %rax, D(ND_FS_BASE)
         rdgsbase %rax
         mov     %rax, D(ND_GS_BASE)
-        fxrstor64 D(ND_FPU)
-        movl    $1, D(ND_IS_RUNNING)
+        cmpl    $0, D(ND_HAS_AVX)
+        je      1f
+        mov     $7, %eax
+        xor     %edx, %edx
+        xrstor64 D(ND_FPU)
+        jmp     2f
+1:      fxrstor64 D(ND_FPU)
+2:      movl    $1, D(ND_IS_RUNNING)
         ljmpl   *D(ND_TRAMPOLINE)
 
 /* Where the signal handler leads when the guest's run is over. */
@@ -37,8 +43,15 @@ native_exit:
         wrfsbase %rax
         mov     D(ND_GS_BASE), %rax
         wrgsbase %rax
-        fxsave64 D(ND_FPU)
-        fninit
+        cmpl    $0, D(ND_HAS_AVX)
+        je      1f
+        mov     $7, %eax
+        xor     %edx, %edx
+        xsave64 D(ND_FPU)
+        vzeroupper
+        jmp     2f
+1:      fxsave64 D(ND_FPU)
+2:      fninit
         pushq   $0x1f80
         ldmxcsr (%rsp)
         pop     %rax

@@ -18,7 +18,8 @@
 #define ND_TRAMPOLINE  80 /* far pointer */
 #define ND_IS_RUNNING  88
 #define ND_OLD_HANDLER 96
+#define ND_HAS_AVX     104
 #define ND_FPU         128
-#define ND_STACK_END   0xf00
+#define ND_STACK_END   0xf00 /* it grows down to the end of struct native_data */
 
 #endif

@@ -252,6 +252,9 @@ static void choose_control(struct gen *g, struct fuzz_case *c)
     if (c->is_native) { /* as the host's kernel has it */
         c->cr0 = CR0_PE | CR0_PG | CR0_ET | CR0_NE | CR0_WP | CR0_MP | CR0_AM;
         c->cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT;
+        c->xcr0 = xcr0_supported(g->features);
+        if (c->xcr0 & XCR0_AVX)
+            c->cr4 |= CR4_OSXSAVE;
         c->is_paged = true;
         c->is_pae = false;
         c->efer = 0;

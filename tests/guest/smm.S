@@ -124,6 +124,14 @@ after_smi:
         expect  BOX_NMIS, $1
         expect  BOX_COUNT, $(1 + 5 + 1)         /* the handler ended first: it found BOX_NMIS 0 */
 
+        /* an SMI by the local APIC, to itself */
+        movl    $0, BOX_COUNT
+        smi     CMD_COUNT
+        movl    $0, 0xfee00310
+        movl    $0x4200, 0xfee00300
+        nop
+        expect  BOX_COUNT, $2
+
         /* with paging, and A20 masked: SMM has neither */
         movl    $0x0dd, ODD_MEGABYTE
         movl    $0xe4e, ODD_MEGABYTE - 0x100000

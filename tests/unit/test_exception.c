@@ -295,6 +295,25 @@ static void data_breakpoint_traps_after_the_write(void **state)
     assert_int_equal(f->cpu->dr[6] & 15, 4);
 }
 
+/* The frame of an exception has met it; the trap is still to come. */
+static void reset_forgets_a_data_breakpoint(void **state)
+{
+    struct fixture *f = *state;
+
+    PUT(f, CODE, 0x0f, 0x0b);
+    f->cpu->dr[0] = STACK0 - 4;
+    f->cpu->dr[7] |= 1u << 1 | 1u << 16 | 3u << 18;
+    cpu_update_mode(f->cpu);
+    steps(f, 1);
+    cpu_reset(f->cpu, true);
+    segment_load_real(f->cpu, SEG_CS, 0);
+    PUT(f, 0x100, 0x8e, 0xd0, 0x90); /* mov ss, ax; nop */
+    f->cpu->rip = 0x100;
+    steps(f, 2);
+    assert_int_equal(f->cpu->rip, 0x103);
+    assert_false(f->cpu->dr[6] & 15);
+}
+
 static void general_detect_guards_debug_registers(void **state)
 {
     struct fixture *f = *state;
@@ -328,6 +347,7 @@ int main(void)
         PROT(nmi_is_blocked_until_iret),
         PROT(code_breakpoint_faults_unless_rf),
         PROT(data_breakpoint_traps_after_the_write),
+        PROT(reset_forgets_a_data_breakpoint),
         PROT(general_detect_guards_debug_registers),
     };
 

@@ -34,7 +34,7 @@ struct fixture {
     struct clock *clock;
     struct apicbus bus;
     struct lapic apic;
-    struct recorder intr, nmi, init;
+    struct recorder intr, nmi, init, smi;
     unsigned eois;
     uint8_t eoi_vector;
 };
@@ -54,10 +54,11 @@ static int setup(void **state)
     f = (struct fixture){.memory = space_create(1ull << 36, NULL), .clock = clock_create_manual()};
     recorder_init(&f.intr);
     recorder_init(&f.nmi);
+    recorder_init(&f.smi);
     recorder_init(&f.init);
     f.bus.eoi = eoi_seen;
     f.bus.io = &f;
-    assert_int_equal(lapic_init(&f.apic, f.memory, f.clock, &f.bus, &f.intr.wire, &f.nmi.wire, &f.init.wire), 0);
+    assert_int_equal(lapic_init(&f.apic, f.memory, f.clock, &f.bus, &f.intr.wire, &f.nmi.wire, &f.init.wire, &f.smi.wire), 0);
     *state = &f;
     return 0;
 }
@@ -285,6 +286,9 @@ static void messages_of_other_kinds(void **state)
     m.delivery = APIC_INIT;
     apicbus_send(&f->bus, &m);
     assert_int_equal(f->init.rises, 1);
+    m.delivery = APIC_SMI;
+    apicbus_send(&f->bus, &m);
+    assert_int_equal(f->smi.rises, 1);
     m.delivery = APIC_STARTUP;
     apicbus_send(&f->bus, &m);
     assert_false(f->intr.wire.level);
@@ -317,6 +321,11 @@ static void interprocessor_interrupts(void **state)
     assert_int_equal(f->init.rises, 0);
     put(f, ICR_LOW, 0x40400);
     assert_int_equal(f->nmi.rises, 1);
+    put(f, ICR_LOW, 0x4200);
+    assert_int_equal(f->smi.rises, 0); /* destination 1: nobody */
+    put(f, ICR_HIGH, 0);
+    put(f, ICR_LOW, 0x4200);
+    assert_int_equal(f->smi.rises, 1);
     assert_false(f->intr.wire.level);
 }
 

@@ -1,0 +1,229 @@
+/* Direct jumps from page to page without a guard.
+ *
+ * A block is shared by all windows that see the same bytes at the same linear address; the page it jumps to might be another one in
+ * some of them.  So a jump across pages is guarded (xlat_emit_guard), or it is a *link*: between (page, frame) pairs, physically one
+ * jump for all windows, with this rule:
+ *
+ *     a window that fetches the source page from the source frame fetches the target page from the target frame
+ *
+ * It is checked when a link is made, over all windows; when a window begins to fetch a page (links_check: it follows the links from
+ * there, and cuts those that do not hold); and when a window ceases to fetch one (links_cut_page: links to it are cut).  A
+ * cut jump goes to its chain stub again.  Where windows disagree, or after some cuts, a pair of pages keeps its guards.
+ *
+ * Thread: machine thread; its fault handler too, which may cut a jump of the code it interrupted. */
+#include "bt/priv.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "host/log.h"
+
+#define NODE_HASH_BITS 12
+#define CUTS_MAX 4 /* then a pair of pages keeps guards */
+
+struct jump {
+    uint32_t jump_end, stub; /* cache offsets */
+};
+
+/* All links from one page to another. */
+struct edge {
+    struct node *from, *to;
+    struct edge *next_out, *next_in;
+    struct jump *jumps;
+    uint32_t n_jumps, cap_jumps;
+    uint8_t cuts;
+    bool is_guarded;
+};
+
+struct node {
+    struct node *hash_next;
+    uint32_t page, frame; /* frame + 1 */
+    struct edge *out, *in;
+    uint64_t visit;
+};
+
+struct links {
+    struct node *hash[1 << NODE_HASH_BITS];
+    struct node **todo; /* of links_check() */
+    uint32_t n_todo, cap_todo;
+    uint64_t visit;
+};
+
+struct links *links_create(void)
+{
+    return calloc(1, sizeof(struct links));
+}
+
+static struct node **hash_slot(struct links *ls, uint32_t page, uint32_t frame)
+{
+    return &ls->hash[((page ^ frame * 0x9e3779b9u) * 0x85ebca6bu) >> (32 - NODE_HASH_BITS)];
+}
+
+static struct node *node_find(struct links *ls, uint32_t page, uint32_t frame)
+{
+    struct node *n = *hash_slot(ls, page, frame);
+
+    while (n && (n->page != page || n->frame != frame))
+        n = n->hash_next;
+    return n;
+}
+
+static struct node *node_get(struct links *ls, uint32_t page, uint32_t frame)
+{
+    struct node *n = node_find(ls, page, frame), **slot = hash_slot(ls, page, frame);
+
+    if (n)
+        return n;
+    n = calloc(1, sizeof(*n));
+    if (!n)
+        BUG("out of memory for links");
+    *n = (struct node){.hash_next = *slot, .page = page, .frame = frame};
+    return *slot = n;
+}
+
+static struct edge *edge_get(struct links *ls, struct node *from, struct node *to)
+{
+    struct edge *e;
+
+    for (e = from->out; e; e = e->next_out)
+        if (e->to == to)
+            return e;
+    e = calloc(1, sizeof(*e));
+    if (!e)
+        BUG("out of memory for links");
+    *e = (struct edge){.from = from, .to = to, .next_out = from->out, .next_in = to->in};
+    from->out = to->in = e;
+    return e;
+}
+
+/* Its jumps go to their stubs again. */
+static void edge_cut(struct bt *bt, struct edge *e)
+{
+    for (uint32_t i = 0; i < e->n_jumps; i++) {
+        int32_t rel = (int32_t)(e->jumps[i].stub - e->jumps[i].jump_end);
+
+        memcpy(bt->codemem.write + e->jumps[i].jump_end - 4, &rel, 4);
+    }
+    bt->stats.links_cut += e->n_jumps;
+    e->n_jumps = 0;
+}
+
+static uint32_t page_of(const struct block *b)
+{
+    return (uint32_t)(b->cs_base + b->guest_rip) >> GUEST_PAGE_SHIFT;
+}
+
+static uint32_t frame_of(const struct block *b)
+{
+    return (uint32_t)(b->code >> GUEST_PAGE_SHIFT) + 1;
+}
+
+bool links_add(struct bt *bt, const struct window *w, const struct block *from, const struct block *to, uint32_t jump_end, uint32_t stub)
+{
+    uint32_t page = page_of(from), frame = frame_of(from);
+    struct edge *e;
+
+    /* A block of one instruction in two pages: the second one may be jumped from, too. */
+    if (from->second_frame || w->code[page] != frame || w->code[page_of(to)] != frame_of(to))
+        return false;
+    e = edge_get(bt->links, node_get(bt->links, page, frame), node_get(bt->links, page_of(to), frame_of(to)));
+    if (e->is_guarded)
+        return false;
+    if (!windows_agree(bt->windows, page, frame, e->to->page, e->to->frame)) {
+        edge_cut(bt, e);
+        e->is_guarded = true;
+        return false;
+    }
+    if (e->n_jumps == e->cap_jumps) {
+        uint32_t cap = e->cap_jumps ? e->cap_jumps * 2 : 4;
+        struct jump *p = realloc(e->jumps, cap * sizeof(*p));
+
+        if (!p)
+            BUG("out of memory for links");
+        e->jumps = p;
+        e->cap_jumps = cap;
+    }
+    e->jumps[e->n_jumps++] = (struct jump){jump_end, stub};
+    bt->stats.links++;
+    return true;
+}
+
+static void todo_push(struct links *ls, struct node *n)
+{
+    if (!n || n->visit == ls->visit)
+        return;
+    n->visit = ls->visit;
+    if (ls->n_todo == ls->cap_todo) {
+        uint32_t cap = ls->cap_todo ? ls->cap_todo * 2 : 64;
+        struct node **p = realloc(ls->todo, cap * sizeof(*p));
+
+        if (!p)
+            BUG("out of memory for links");
+        ls->todo = p;
+        ls->cap_todo = cap;
+    }
+    ls->todo[ls->n_todo++] = n;
+}
+
+void links_check(struct bt *bt, struct window *w, uint32_t page)
+{
+    struct links *ls = bt->links;
+
+    ls->visit++;
+    ls->n_todo = 0;
+    todo_push(ls, node_find(ls, page, w->code[page]));
+    while (ls->n_todo) {
+        const struct node *n = ls->todo[--ls->n_todo];
+
+        for (struct edge *e = n->out; e; e = e->next_out) {
+            if (!e->n_jumps || w->code[e->to->page] == e->to->frame)
+                continue;
+            if (!w->code[e->to->page])
+                (void)window_code_frame(bt->windows, w, (gla_t)e->to->page << GUEST_PAGE_SHIFT);
+            if (w->code[e->to->page] == e->to->frame) {
+                todo_push(ls, e->to);
+                continue;
+            }
+            if (w->code[e->to->page]) /* what it is instead has links of its own */
+                todo_push(ls, node_find(ls, e->to->page, w->code[e->to->page]));
+            edge_cut(bt, e);
+            e->is_guarded = true;
+        }
+    }
+}
+
+void links_cut_page(struct bt *bt, const struct window *w, uint32_t page)
+{
+    struct node *n = node_find(bt->links, page, w->code[page]);
+
+    for (struct edge *e = n ? n->in : NULL; e; e = e->next_in) {
+        if (!e->n_jumps || w->code[e->from->page] != e->from->frame)
+            continue;
+        edge_cut(bt, e);
+        e->is_guarded = ++e->cuts >= CUTS_MAX;
+    }
+}
+
+void links_forget(struct links *ls)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(ls->hash); i++) {
+        for (struct node *n = ls->hash[i], *next; n; n = next) {
+            for (struct edge *e = n->out, *next_out; e; e = next_out) {
+                next_out = e->next_out;
+                free(e->jumps);
+                free(e);
+            }
+            next = n->hash_next;
+            free(n);
+        }
+        ls->hash[i] = NULL;
+    }
+}
+
+void links_destroy(struct links *ls)
+{
+    if (!ls)
+        return;
+    links_forget(ls);
+    free(ls->todo);
+    free(ls);
+}
