@@ -840,13 +840,13 @@ struct bt *bt_create(struct cpu *cpu, const struct bt_options *opt, const char *
     bt->has_avx = __builtin_cpu_supports("avx");
     bt->hash = calloc(1u << BLOCK_HASH_BITS, sizeof(*bt->hash));
     bt->frame_kills = calloc(bt->n_frames + 1, 1);
-    bt->frame_has_site = calloc(bt->n_frames + 1, 1);
+    bt->frame_sites = calloc(bt->n_frames + 1, sizeof(*bt->frame_sites));
     bt->heat = calloc(1u << HEAT_BITS, sizeof(*bt->heat));
     if (opt->is_lockstep || !opt->want_tiers)
         bt->opt.without |= 1u << BT_TIERS;
     bt->frame_blocks = calloc(bt->n_frames + 1, sizeof(*bt->frame_blocks));
     error = codemem_create(&bt->codemem, opt->cache_bytes ? opt->cache_bytes : DEFAULT_CACHE_BYTES);
-    if (error || !bt->frame_blocks || !bt->frame_kills || !bt->frame_has_site || !bt->heat || !bt->hash) {
+    if (error || !bt->frame_blocks || !bt->frame_kills || !bt->frame_sites || !bt->heat || !bt->hash) {
         *why = error ? "cannot map the code cache (does the host forbid generated code?)" : "out of memory";
         goto out_free;
     }
@@ -892,7 +892,7 @@ out_codemem:
 out_free:
     free(bt->frame_blocks);
     free(bt->frame_kills);
-    free(bt->frame_has_site);
+    free(bt->frame_sites);
     free(bt->heat);
     free(bt->hash);
     free(bt);
@@ -918,7 +918,7 @@ void bt_destroy(struct bt *bt)
     free(bt->recover);
     free(bt->frame_blocks);
     free(bt->frame_kills);
-    free(bt->frame_has_site);
+    free(bt->frame_sites);
     free(bt->heat);
     free(bt->hash);
     free(bt);

@@ -143,6 +143,7 @@ struct block {
     uint32_t direct, indirect, gated, host_end; /* cache offsets: entries (gated: after the FP gate), end */
     uint32_t recover_first, n_recover;
     struct block *hash_next, *frame_next, *frame2_next;
+    struct block **frame_link, **frame2_link; /* what points to this one in the lists of its frames */
 };
 
 /* The context that code of another one goes to by loading CS with a selector; of the same window, mode and limit. */
@@ -232,7 +233,7 @@ struct bt {
     bool has_fsgsbase, has_bmi2, has_sahf, has_avx;
 
     struct site sites[1 << SITE_HASH_BITS];
-    uint8_t *frame_has_site;     /* per frame */
+    uint64_t *frame_sites;       /* per frame, a bit for each 64 bytes: there may be one there */
     uint8_t *heat;               /* times interpreted lately, by a hash of place and EIP */
     struct block *stale;    /* to be killed when translated code has stopped */
     uint64_t dead_at_exit;  /* blocks, and flushes, when it stopped last */

@@ -64,6 +64,27 @@ void tcache_add_recover(struct bt *bt, struct block *b, struct recover r)
     b->n_recover++;
 }
 
+static struct block **next_in_frame(struct block *b, uint64_t frame)
+{
+    return b->code >> 12 == frame ? &b->frame_next : &b->frame2_next;
+}
+
+static struct block ***link_in_frame(struct block *b, uint64_t frame)
+{
+    return b->code >> 12 == frame ? &b->frame_link : &b->frame2_link;
+}
+
+static void link_frame(struct bt *bt, struct block *b, uint64_t frame)
+{
+    struct block **head = &bt->frame_blocks[frame], **next = next_in_frame(b, frame);
+
+    *next = *head;
+    if (*next)
+        *link_in_frame(*next, frame) = next;
+    *link_in_frame(b, frame) = head;
+    *head = b;
+}
+
 void tcache_insert(struct bt *bt, struct block *b)
 {
     uint64_t frame = b->code >> 12;
@@ -76,8 +97,7 @@ void tcache_insert(struct bt *bt, struct block *b)
     bt->by_host[bt->n_blocks++] = b;
     b->hash_next = *head;
     *head = b;
-    b->frame_next = bt->frame_blocks[frame];
-    bt->frame_blocks[frame] = b;
+    link_frame(bt, b, frame);
     if (!(flags[frame] & 1)) {
         flags[frame] |= 1;
         windows_protect_frame(bt->windows, frame);
@@ -85,8 +105,7 @@ void tcache_insert(struct bt *bt, struct block *b)
     if (b->second_frame && b->second_frame - 1 != frame) {
         uint64_t f2 = b->second_frame - 1;
 
-        b->frame2_next = bt->frame_blocks[f2];
-        bt->frame_blocks[f2] = b;
+        link_frame(bt, b, f2);
         if (!(flags[f2] & 1)) {
             flags[f2] |= 1;
             windows_protect_frame(bt->windows, f2);
@@ -149,19 +168,13 @@ static void overwrite_entries(struct bt *bt, const struct block *b)
     emit_jmp(&e, bt->stub_indirect);
 }
 
-static struct block **next_in_frame(struct block *b, uint64_t frame)
-{
-    return b->code >> 12 == frame ? &b->frame_next : &b->frame2_next;
-}
-
 static void unlink_frame(struct bt *bt, struct block *b, uint64_t frame)
 {
-    struct block **link = &bt->frame_blocks[frame];
+    struct block **link = *link_in_frame(b, frame), *next = *next_in_frame(b, frame);
 
-    while (*link && *link != b)
-        link = next_in_frame(*link, frame);
-    if (*link)
-        *link = *next_in_frame(b, frame);
+    *link = next;
+    if (next)
+        *link_in_frame(next, frame) = link;
     if (!bt->frame_blocks[frame])
         guestmem_code_flags(bt->cpu->board.guestmem)[frame] &= (uint8_t)~1u;
 }
@@ -379,11 +392,16 @@ static struct site *site_slot(const struct bt *bt, uint64_t code)
     return (struct site *)&bt->sites[(code * 0x9e3779b97f4a7c15ull) >> (64 - SITE_HASH_BITS)];
 }
 
+static bool may_have_site(const struct bt *bt, uint64_t code)
+{
+    return bt->frame_sites[code >> 12] >> (code >> 6 & 63) & 1;
+}
+
 uint32_t site_index(const struct bt *bt, uint64_t code)
 {
     const struct site *s;
 
-    if (!bt->frame_has_site[code >> 12])
+    if (!may_have_site(bt, code))
         return SITE_NONE;
     s = site_slot(bt, code);
     return s->code == code && s->is_callout ? (uint32_t)(s - bt->sites) : SITE_NONE;
@@ -417,7 +435,7 @@ bool site_note_fault(struct bt *bt, uint64_t code, unsigned faults)
 
     if (s->code != code)
         *s = (struct site){.code = code};
-    bt->frame_has_site[code >> 12] = 1;
+    bt->frame_sites[code >> 12] |= 1ull << (code >> 6 & 63);
     if (s->is_callout || ++s->count < faults)
         return false;
     return s->is_callout = true;
@@ -431,7 +449,7 @@ bool site_note_fill(struct bt *bt, const struct block *b, uint64_t code)
         return false;
     if (s->code != code)
         *s = (struct site){.code = code};
-    bt->frame_has_site[code >> 12] = 1;
+    bt->frame_sites[code >> 12] |= 1ull << (code >> 6 & 63);
     if (s->is_soft)
         return b->number < s->soft_since; /* translated before */
     if (s->is_callout || ++s->fills < SOFT_FILLS << s->soft_patience)
@@ -445,7 +463,7 @@ uint32_t site_soft(const struct bt *bt, uint64_t code)
 {
     const struct site *s;
 
-    if (!bt->soft || !bt->frame_has_site[code >> 12])
+    if (!bt->soft || !may_have_site(bt, code))
         return SITE_NONE;
     s = site_slot(bt, code);
     return s->code == code && s->is_soft ? (uint32_t)(s - bt->sites) : SITE_NONE;
