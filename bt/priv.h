@@ -288,6 +288,10 @@ void ctx_enter(struct bt *bt, struct ctx *c); /* make it the current one */
 void ctx_note_far(struct ctx *from, struct ctx *to); /* code of from went to to, perhaps by a far transfer */
 void ctx_code_gone(void *bt, struct window *w, uint32_t page);
 void ctx_drop_all(struct bt *bt);
+
+/* jumptable.c: n entries from first on, around the end of the table; others near them may go too */
+void jump_table_clear(const uint8_t **table, uint32_t first, uint32_t n, const uint8_t *miss);
+
 void bt_reset_return_stack(struct bt *bt);
 bool site_is_callout(const struct bt *bt, uint64_t code);
 bool site_note_fault(struct bt *bt, uint64_t code, unsigned faults); /* true: enough of them, from now on a call-out */
