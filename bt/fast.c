@@ -14,19 +14,23 @@
 
 /* --- guest memory: what a window maps, or not at all --- */
 
-/* len bytes of one page.  Not mapped: the interpreter will take the instruction, and the page is mapped for the next time. */
+/* len bytes of one page.  Not there: the interpreter will take the instruction, and then the page is made ready for the next time. */
 static uint8_t *reach(struct bt *bt, struct window *w, uint32_t gla, unsigned len, bool is_write)
 {
     uint32_t page = w->page[gla >> GUEST_PAGE_SHIFT];
+    uint8_t *host = NULL;
 
-    if ((gla & GUEST_PAGE_MASK) > GUEST_PAGE_SIZE - len || (page && is_write && !(page & 1)))
+    if ((gla & GUEST_PAGE_MASK) > GUEST_PAGE_SIZE - len)
         return NULL;
-    if (!page) {
+    if (page && (!is_write || (page & 1)))
+        return w->base + gla;
+    if (bt->soft)
+        host = soft_find(bt->soft, w->soft_key + (gla >> GUEST_PAGE_SHIFT), gla, is_write);
+    if (!host) {
         bt->missing = gla;
         bt->missing_in = w;
-        return NULL;
     }
-    return w->base + gla;
+    return host;
 }
 
 static const uint8_t *peek(struct bt *bt, uint32_t gla, unsigned len)
@@ -231,13 +235,15 @@ static bool drops_segments(const struct cpu *cpu, unsigned cpl)
     return false;
 }
 
-/* IRETD in ring 0, within it or outward, to 32-bit code and stack, changing no system flag but IF. */
+/* IRETD in ring 0, within it or outward, to 32-bit code and stack, changing no system flag but IF.  RF, which handlers of faults
+ * return, means nothing to an innocuous instruction where there are no breakpoints: it clears RF, or faults and sets it.  Others
+ * might save it. */
 static const uint8_t *iret(struct bt *bt)
 {
     const uint32_t may_change = EFLAGS_NATIVE | EFLAGS_IF | EFLAGS_1;
     struct cpu *cpu = bt->cpu;
-    uint32_t esp = (uint32_t)cpu->gpr[REG_SP], eip, flags;
-    const uint8_t *frame = peek(bt, esp, 12);
+    uint32_t esp = (uint32_t)cpu->gpr[REG_SP], eip, flags, rf = bt->lockstep || (cpu->mode & MODE_DEBUG) ? 0 : EFLAGS_RF;
+    const uint8_t *frame = peek(bt, esp, 12), *to;
     uint64_t cs, ss;
     unsigned cpl, cs_sel;
 
@@ -245,7 +251,7 @@ static const uint8_t *iret(struct bt *bt)
         return FAST_DECLINED;
     eip = (uint32_t)load_le(frame, 4);
     flags = (uint32_t)load_le(frame + 8, 4);
-    if (((flags ^ cpu->eflags) & cpu->eflags_mask & ~may_change) || !read_descriptor(bt, (uint16_t)load_le(frame + 4, 2), &cs))
+    if (((flags ^ cpu->eflags) & cpu->eflags_mask & ~(may_change | rf)) || !read_descriptor(bt, (uint16_t)load_le(frame + 4, 2), &cs))
         return FAST_DECLINED;
     cs_sel = (uint16_t)load_le(frame + 4, 2);
     cpl = cs_sel & 3;
@@ -270,7 +276,16 @@ static const uint8_t *iret(struct bt *bt)
     cpu->gpr[REG_SP] = esp;
     cpu->eflags = (cpu->eflags & ~may_change) | (flags & may_change) | EFLAGS_1;
     cpu_update_mode_for(cpu, 1u << SEG_CS | 1u << SEG_SS);
-    return go_to(bt, eip);
+    to = go_to(bt, eip);
+    if ((flags & rf) && to != FAST_DONE) {
+        const struct block *b = tcache_by_host(bt, to); /* NULL: stub_miss */
+
+        if (!b || !b->starts_innocuous)
+            to = FAST_DONE;
+    }
+    if (to == FAST_DONE)
+        cpu->eflags |= flags & rf;
+    return to;
 }
 
 static bool is_flat_stack(const struct segment *s)
@@ -368,7 +383,6 @@ const uint8_t *fast_page_fault(struct bt *bt, uint32_t guest_rip, uint32_t cr2, 
     to = fault(bt, &in);
     if (to != FAST_DECLINED)
         bt->cpu->cr2 = cr2;
-    bt->missing_in = NULL; /* the interpreter will do it all */
     return to;
 }
 
