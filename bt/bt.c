@@ -863,7 +863,7 @@ struct bt *bt_create(struct cpu *cpu, const struct bt_options *opt, const char *
     hot_of(cpu)->mxcsr_default = 0x1f80;
     hot_of(cpu)->bt = bt;
     if (bt_has(bt, BT_SOFT) && bt->has_bmi2)
-        bt->soft = soft_create(bt->n_frames);
+        bt->soft = soft_create(bt->n_frames, cpu);
     stubs_generate(bt);
     if (opt->is_checked)
         check_generate(bt);

@@ -35,8 +35,8 @@ struct soft_writers {
 };
 #define SOFT_ALL UINT32_MAX
 
-/* In the lowest 2 GiB, where generated code reaches it by a displacement.  NULL: no room there. */
-struct soft *soft_create(uint64_t n_frames);
+/* Within 2 GiB of an address, from where generated code reaches it by a displacement.  NULL: no room there. */
+struct soft *soft_create(uint64_t n_frames, const void *from);
 void soft_destroy(struct soft *s);
 
 void soft_fill(struct soft *s, uint64_t key, uint8_t *host_page, uint32_t gla, uint32_t frame, bool is_writable);
