@@ -154,7 +154,7 @@ static const uint8_t *load_segment(struct bt *bt, const struct callout_site *sit
         segment_unpack(&cpu->seg[seg], sel, d);
     }
     cpu->gpr[REG_SP] = (uint32_t)(cpu->gpr[REG_SP] + pop_bytes);
-    cpu_update_mode_for(cpu, 1u << seg);
+    cpu_update_mode_of_data(cpu, seg);
     if (cpu->mode == mode)
         return resume(site);
     uncount_rest(bt, site);
