@@ -775,7 +775,10 @@ static void on_flush_page(void *opaque, gla_t gla)
 {
     struct bt *bt = opaque;
 
-    windows_flush_page(bt->windows, gla);
+    if (bt->ctx)
+        window_flush_page(bt->windows, bt->ctx->w, gla);
+    else
+        windows_flush_page(bt->windows, gla);
 }
 
 static void on_written(void *opaque, uint64_t off, uint64_t len)

@@ -684,6 +684,13 @@ static void flush_page(struct windows *ws, struct window *w, uint32_t gla)
         drop_range(ws, w, gla >> 12, 1);
 }
 
+void window_flush_page(struct windows *ws, struct window *w, gla_t gla)
+{
+    flush_page(ws, w, (uint32_t)gla);
+    if (w->peer)
+        flush_page(ws, w->peer, (uint32_t)gla);
+}
+
 void windows_flush_page(struct windows *ws, gla_t gla)
 {
     struct window_key k = current_key(ws->cpu, false);
