@@ -339,6 +339,19 @@ static bool spend_string(struct bt *bt, const struct callout_site *site)
     return bt->soft->budget[site->site] == 0;
 }
 
+/* A page that fast.c wanted to look at; by now the interpreter has done what sets D there. */
+static void fill_missing(struct bt *bt)
+{
+    struct window *w = bt->missing_in;
+    uint64_t frame;
+
+    bt->missing_in = NULL;
+    if (w && w->is_used && bt->soft)
+        (void)window_soft_fill(bt->windows, w, bt->missing, false, &frame);
+    else if (w && w->is_used)
+        (void)window_fill(bt->windows, w, bt->missing, false, &frame);
+}
+
 /* Interpret the instruction of a call-out; returns where to go on in the same block, or NULL. */
 static const uint8_t *on_callout(struct bt *bt)
 {
@@ -362,20 +375,14 @@ static const uint8_t *on_callout(struct bt *bt)
     if (bt->lockstep) {
         hot_of(cpu)->icount -= rest;
         lockstep_after(bt->lockstep, b, (unsigned)hot_of(cpu)->icount);
-    }
-    if (bt->missing_in) {
-        uint64_t frame;
-
-        (void)window_fill(bt->windows, bt->missing_in, bt->missing, false, &frame);
-        bt->missing_in = NULL;
-    }
-    if (bt->lockstep) {
         cpu_step(cpu);
+        fill_missing(bt);
         return NULL;
     }
     indirect = needs_of(cpu);
     bool is_string = site.fast == FAST_NONE && (site.arg & SOFT_STRING), is_unworthy = is_string && spend_string(bt, &site);
     cpu_step(cpu);
+    fill_missing(bt);
     if (is_unworthy) {
         struct block *spent = tcache_by_host(bt, resume - 1);
 
@@ -451,6 +458,7 @@ static void on_fault_exit(struct bt *bt)
             tcache_kill(bt, (struct block *)bt->fault_block);
     }
     cpu_step(bt->cpu);
+    fill_missing(bt);
 }
 
 /* Translated again, the instruction will be another kind of access. */
@@ -767,7 +775,10 @@ static void on_flush_page(void *opaque, gla_t gla)
 {
     struct bt *bt = opaque;
 
-    windows_flush_page(bt->windows, gla);
+    if (bt->ctx)
+        window_flush_page(bt->windows, bt->ctx->w, gla);
+    else
+        windows_flush_page(bt->windows, gla);
 }
 
 static void on_written(void *opaque, uint64_t off, uint64_t len)
@@ -855,7 +866,7 @@ struct bt *bt_create(struct cpu *cpu, const struct bt_options *opt, const char *
     hot_of(cpu)->mxcsr_default = 0x1f80;
     hot_of(cpu)->bt = bt;
     if (bt_has(bt, BT_SOFT) && bt->has_bmi2)
-        bt->soft = soft_create(bt->n_frames);
+        bt->soft = soft_create(bt->n_frames, cpu);
     stubs_generate(bt);
     if (opt->is_checked)
         check_generate(bt);

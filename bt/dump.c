@@ -72,10 +72,14 @@ void block_dump(const struct bt *bt, const struct block *b, FILE *f)
         if (p[0] == 0xe8) {
             const uint8_t *target = p + 5 + (int32_t)load_le(p + 1, 4);
             unsigned data = target == bt->stub_chain     ? sizeof(struct chain_site)
-                            : target == bt->stub_callout || target == bt->stub_fast ? sizeof(struct callout_site)
-                                                         : 0;
+                            : target == bt->stub_callout || target == bt->stub_fast || target == bt->stub_io ? sizeof(struct callout_site)
+                            : target == bt->stub_soft ? sizeof(struct soft_site)
+                                                      : 0;
 
-            if (data) {
+            if (target == bt->stub_soft) {
+                fprintf(f, "  %8x  .. %u bytes: soft site\n", off, data);
+                off += data;
+            } else if (data) {
                 fprintf(f, "  %8x  .. %u bytes: %s, guest eip %#x\n", off, data, target == bt->stub_chain ? "chain site" : "call-out site",
                         (unsigned)load_le(p + 5, 4));
                 off += data;

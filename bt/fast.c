@@ -14,19 +14,23 @@
 
 /* --- guest memory: what a window maps, or not at all --- */
 
-/* len bytes of one page.  Not mapped: the interpreter will take the instruction, and the page is mapped for the next time. */
+/* len bytes of one page.  Not there: the interpreter will take the instruction, and then the page is made ready for the next time. */
 static uint8_t *reach(struct bt *bt, struct window *w, uint32_t gla, unsigned len, bool is_write)
 {
     uint32_t page = w->page[gla >> GUEST_PAGE_SHIFT];
+    uint8_t *host = NULL;
 
-    if ((gla & GUEST_PAGE_MASK) > GUEST_PAGE_SIZE - len || (page && is_write && !(page & 1)))
+    if ((gla & GUEST_PAGE_MASK) > GUEST_PAGE_SIZE - len)
         return NULL;
-    if (!page) {
+    if (page && (!is_write || (page & 1)))
+        return w->base + gla;
+    if (bt->soft)
+        host = soft_find(bt->soft, w->soft_key + (gla >> GUEST_PAGE_SHIFT), gla, is_write);
+    if (!host) {
         bt->missing = gla;
         bt->missing_in = w;
-        return NULL;
     }
-    return w->base + gla;
+    return host;
 }
 
 static const uint8_t *peek(struct bt *bt, uint32_t gla, unsigned len)
@@ -109,7 +113,7 @@ static void uncount_rest(struct bt *bt, const struct callout_site *site)
         hot_of(bt->cpu)->icount -= tcache_recover(bt, tcache_by_host(bt, pc), pc)->rest;
 }
 
-/* Go to EIP, where CS, SS, CPL and flags may be others by now; the rest of the mode is up to date. */
+/* Go to EIP; the mode is up to date. */
 static const uint8_t *go_to(struct bt *bt, uint32_t rip)
 {
     struct cpu *cpu = bt->cpu;
@@ -119,7 +123,6 @@ static const uint8_t *go_to(struct bt *bt, uint32_t rip)
     struct ctx *c;
 
     cpu->rip = rip;
-    cpu_update_mode_for(cpu, 1u << SEG_CS | 1u << SEG_SS);
     if (atomic_load_explicit(&cpu->exit_request, memory_order_relaxed) || cpu_has_work(cpu) || bt_needs_interpreter(cpu))
         return FAST_DONE;
     if ((cpu->paging.cr0 & CR0_PG) && w->key.is_user != (cpu->cpl == 3))
@@ -151,7 +154,7 @@ static const uint8_t *load_segment(struct bt *bt, const struct callout_site *sit
         segment_unpack(&cpu->seg[seg], sel, d);
     }
     cpu->gpr[REG_SP] = (uint32_t)(cpu->gpr[REG_SP] + pop_bytes);
-    cpu_update_mode_for(cpu, 1u << seg);
+    cpu_update_mode_of_data(cpu, seg);
     if (cpu->mode == mode)
         return resume(site);
     uncount_rest(bt, site);
@@ -181,12 +184,16 @@ static const uint8_t *rdtsc(struct bt *bt, const struct callout_site *site)
 /* CS and SS as SYSENTER and SYSEXIT make them, without looking at a descriptor. */
 static void load_flat(struct cpu *cpu, unsigned cs, unsigned ss, unsigned cpl)
 {
+    const uint32_t classes = 3u << (MODE_SEG_SHIFT + 2 * SEG_CS) | 3u << (MODE_SEG_SHIFT + 2 * SEG_SS) | 1u << (MODE_64K_SHIFT + SEG_CS) |
+                             1u << (MODE_64K_SHIFT + SEG_SS); /* SEGC_FLAT is 0 */
     const uint16_t common = (uint16_t)(SEG_ATTR_P | SEG_ATTR_S | SEG_ATTR_RW | SEG_ATTR_ACCESSED | SEG_ATTR_DB | SEG_ATTR_G |
                                        cpl << SEG_ATTR_DPL_SHIFT);
 
     cpu->seg[SEG_CS] = (struct segment){.limit = 0xffffffff, .sel = (uint16_t)cs, .attr = common | SEG_ATTR_CODE};
     cpu->seg[SEG_SS] = (struct segment){.limit = 0xffffffff, .sel = (uint16_t)ss, .attr = common};
     cpu->cpl = (uint8_t)cpl;
+    cpu->mode = (cpu->mode & ~(classes | 3u << MODE_CPL_SHIFT | MODE_IOPL_OK)) | MODE_CS32 | MODE_SS32 | MODE_FLAT_CS |
+                cpl << MODE_CPL_SHIFT | (cpl <= cpu_iopl(cpu) ? MODE_IOPL_OK : 0); /* what cpu_update_mode() would find */
 }
 
 static const uint8_t *sysenter(struct bt *bt)
@@ -228,13 +235,15 @@ static bool drops_segments(const struct cpu *cpu, unsigned cpl)
     return false;
 }
 
-/* IRETD in ring 0, within it or outward, to 32-bit code and stack, changing no system flag but IF. */
+/* IRETD in ring 0, within it or outward, to 32-bit code and stack, changing no system flag but IF.  RF, which handlers of faults
+ * return, means nothing to an innocuous instruction where there are no breakpoints: it clears RF, or faults and sets it.  Others
+ * might save it. */
 static const uint8_t *iret(struct bt *bt)
 {
     const uint32_t may_change = EFLAGS_NATIVE | EFLAGS_IF | EFLAGS_1;
     struct cpu *cpu = bt->cpu;
-    uint32_t esp = (uint32_t)cpu->gpr[REG_SP], eip, flags;
-    const uint8_t *frame = peek(bt, esp, 12);
+    uint32_t esp = (uint32_t)cpu->gpr[REG_SP], eip, flags, rf = bt->lockstep || (cpu->mode & MODE_DEBUG) ? 0 : EFLAGS_RF;
+    const uint8_t *frame = peek(bt, esp, 12), *to;
     uint64_t cs, ss;
     unsigned cpl, cs_sel;
 
@@ -242,7 +251,7 @@ static const uint8_t *iret(struct bt *bt)
         return FAST_DECLINED;
     eip = (uint32_t)load_le(frame, 4);
     flags = (uint32_t)load_le(frame + 8, 4);
-    if (((flags ^ cpu->eflags) & cpu->eflags_mask & ~may_change) || !read_descriptor(bt, (uint16_t)load_le(frame + 4, 2), &cs))
+    if (((flags ^ cpu->eflags) & cpu->eflags_mask & ~(may_change | rf)) || !read_descriptor(bt, (uint16_t)load_le(frame + 4, 2), &cs))
         return FAST_DECLINED;
     cs_sel = (uint16_t)load_le(frame + 4, 2);
     cpl = cs_sel & 3;
@@ -266,7 +275,17 @@ static const uint8_t *iret(struct bt *bt)
     cpu->cpl = (uint8_t)cpl;
     cpu->gpr[REG_SP] = esp;
     cpu->eflags = (cpu->eflags & ~may_change) | (flags & may_change) | EFLAGS_1;
-    return go_to(bt, eip);
+    cpu_update_mode_for(cpu, 1u << SEG_CS | 1u << SEG_SS);
+    to = go_to(bt, eip);
+    if ((flags & rf) && to != FAST_DONE) {
+        const struct block *b = tcache_by_host(bt, to); /* NULL: stub_miss */
+
+        if (!b || !b->starts_innocuous)
+            to = FAST_DONE;
+    }
+    if (to == FAST_DONE)
+        cpu->eflags |= flags & rf;
+    return to;
 }
 
 static bool is_flat_stack(const struct segment *s)
@@ -344,6 +363,7 @@ static const uint8_t *interrupt(struct bt *bt, const struct interrupt *in)
         cpu->stats.exceptions[in->vector & 31]++;
     else
         cpu->stats.soft_interrupts++;
+    cpu_update_mode_for(cpu, 1u << SEG_CS | (is_inner ? 1u << SEG_SS : 0));
     return go_to(bt, eip);
 }
 
@@ -363,7 +383,6 @@ const uint8_t *fast_page_fault(struct bt *bt, uint32_t guest_rip, uint32_t cr2, 
     to = fault(bt, &in);
     if (to != FAST_DECLINED)
         bt->cpu->cr2 = cr2;
-    bt->missing_in = NULL; /* the interpreter will do it all */
     return to;
 }
 

@@ -140,6 +140,7 @@ struct block {
     uint8_t gate; /* enum gate needed */
     uint32_t number; /* of blocks translated before it */
     bool is_dead;
+    bool starts_innocuous; /* the first instruction */
     uint32_t direct, indirect, gated, host_end; /* cache offsets: entries (gated: after the FP gate), end */
     uint32_t recover_first, n_recover;
     struct block *hash_next;
@@ -263,8 +264,11 @@ static inline bool bt_has(const struct bt *bt, enum bt_technique t)
  * the host does not raise for us. */
 static inline bool bt_needs_interpreter(const struct cpu *cpu)
 {
+    /* Read alone: compilers join it with EFLAGS, its neighbour, and a load of both waits until the stores before it are through. */
+    uint32_t mode = *(const volatile uint32_t *)&cpu->mode;
+
     return cpu->has_shadow || cpu_sees_smram(cpu) || cpu->is_ignne ||
-           (cpu->mode & (MODE_TF | MODE_DEBUG | MODE_CS64)) != 0 || (cpu->eflags & EFLAGS_RF) ||
+           (mode & (MODE_TF | MODE_DEBUG | MODE_CS64)) != 0 || (cpu->eflags & EFLAGS_RF) ||
            ((cpu->eflags & EFLAGS_AC) && (cpu->paging.cr0 & CR0_AM) && cpu->cpl == 3);
 }
 
@@ -287,6 +291,10 @@ void ctx_enter(struct bt *bt, struct ctx *c); /* make it the current one */
 void ctx_note_far(struct ctx *from, struct ctx *to); /* code of from went to to, perhaps by a far transfer */
 void ctx_code_gone(void *bt, struct window *w, uint32_t page);
 void ctx_drop_all(struct bt *bt);
+
+/* jumptable.c: n entries from first on, around the end of the table; others near them may go too */
+void jump_table_clear(const uint8_t **table, uint32_t first, uint32_t n, const uint8_t *miss);
+
 void bt_reset_return_stack(struct bt *bt);
 bool site_is_callout(const struct bt *bt, uint64_t code);
 bool site_note_fault(struct bt *bt, uint64_t code, unsigned faults); /* true: enough of them, from now on a call-out */

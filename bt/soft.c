@@ -4,14 +4,31 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-struct soft *soft_create(uint64_t n_frames)
-{
-    struct soft *s;
-    void *p = mmap(NULL, sizeof(struct soft), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT | MAP_NORESERVE, -1, 0);
+#define STEP (64ull << 20)
+#define STEPS 28 /* to either side: less than 2 GiB */
 
-    if (p == MAP_FAILED)
+static void *map_near(const void *from, size_t len)
+{
+    uintptr_t base = (uintptr_t)from & ~(uintptr_t)0xffff;
+
+    for (unsigned i = 0; i < 2 * STEPS; i++) {
+        uintptr_t at = i & 1 ? base - (i / 2 + 1) * STEP : base + (i / 2 + 1) * STEP;
+        void *p = mmap((void *)at, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+
+        if (p == (void *)at)
+            return p;
+        if (p != MAP_FAILED)
+            munmap(p, len); /* a kernel that does not know the flag */
+    }
+    return NULL;
+}
+
+struct soft *soft_create(uint64_t n_frames, const void *from)
+{
+    struct soft *s = map_near(from, sizeof(*s));
+
+    if (!s)
         return NULL;
-    s = p;
     s->n_frames = n_frames;
     s->writers = calloc(n_frames + 1, sizeof(*s->writers));
     if (!s->writers) {
@@ -60,14 +77,27 @@ void soft_fill(struct soft *s, uint64_t key, uint8_t *host_page, uint32_t gla, u
         note_writer(s, frame, i);
 }
 
-void soft_drop(struct soft *s, uint64_t key)
+/* What is there of n keys from key on, at the same indices. */
+static void drop_run(uint64_t *keys, uint64_t key, unsigned n)
 {
-    unsigned i = key & (SOFT_ENTRIES - 1);
+    uint64_t *k = keys + (key & (SOFT_ENTRIES - 1));
 
-    if (s->read_key[i] + key == 0)
-        s->read_key[i] = s->write_key[i] = 0;
-    if (s->device_key[i] + key == 0)
-        s->device_key[i] = 0;
+    for (unsigned i = 0; i < n; i++)
+        k[i] = k[i] + key + i == 0 ? 0 : k[i];
+}
+
+void soft_drop(struct soft *s, uint64_t key, unsigned n)
+{
+    unsigned run;
+
+    for (; n; n -= run, key += run) {
+        unsigned room = SOFT_ENTRIES - (unsigned)(key & (SOFT_ENTRIES - 1));
+
+        run = n < room ? n : room;
+        drop_run(s->read_key, key, run);
+        drop_run(s->write_key, key, run);
+        drop_run(s->device_key, key, run);
+    }
 }
 
 void soft_protect(struct soft *s, uint32_t frame)

@@ -35,12 +35,12 @@ struct soft_writers {
 };
 #define SOFT_ALL UINT32_MAX
 
-/* In the lowest 2 GiB, where generated code reaches it by a displacement.  NULL: no room there. */
-struct soft *soft_create(uint64_t n_frames);
+/* Within 2 GiB of an address, from where generated code reaches it by a displacement.  NULL: no room there. */
+struct soft *soft_create(uint64_t n_frames, const void *from);
 void soft_destroy(struct soft *s);
 
 void soft_fill(struct soft *s, uint64_t key, uint8_t *host_page, uint32_t gla, uint32_t frame, bool is_writable);
-void soft_drop(struct soft *s, uint64_t key);
+void soft_drop(struct soft *s, uint64_t key, unsigned n); /* n pages from this key on */
 void soft_protect(struct soft *s, uint32_t frame); /* no writes to this frame any more */
 
 /* Host address of gla, whose page has this key; NULL: not known. */

@@ -337,12 +337,7 @@ void ctx_code_gone(void *opaque, struct window *w, uint32_t page)
                 link = &c->hash_next;
                 continue;
             }
-            for (uint32_t k = 0; k < GUEST_PAGE_SIZE; k++) {
-                const uint8_t **slot = &c->jump_table[(first + k) & 0xffff];
-
-                if (*slot != bt->stub_miss)
-                    *slot = bt->stub_miss;
-            }
+            jump_table_clear(c->jump_table, first, GUEST_PAGE_SIZE, bt->stub_miss);
             link = &c->hash_next;
         }
     }

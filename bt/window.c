@@ -12,6 +12,7 @@
 #define FEW_WINDOWS 96     /* at first; more when address spaces come back whose windows were taken away */
 #define MORE_WINDOWS 8
 #define RECENT_BITS 12
+#define COMPARED 128        /* bytes of page directories at once */
 #define MAX_OWN 32         /* supervisor windows of one address space */
 #define OWN_VISITS 8       /* an address space that comes so often, with fewer than MAX_OWN others in between, gets one */
 #define LOW_GUARD 65536 /* string instructions that count down stop here, at their first byte below */
@@ -198,8 +199,8 @@ static void drop_range(struct windows *ws, struct window *w, uint32_t first, uin
 {
     uint32_t run = 0, end = first + n;
 
-    for (uint32_t p = first; w->has_soft && p < end; p++)
-        soft_drop(ws->soft, w->soft_key + p);
+    if (w->has_soft)
+        soft_drop(ws->soft, w->soft_key + first, n);
     for (uint32_t p = first; p <= end; p++) {
         if (p < end && w->code[p]) {
             ws->code_gone(ws->opaque, w, p);
@@ -546,6 +547,12 @@ static void window_rebase(struct windows *ws, struct window *w, const struct win
         if (to && to->epoch != ws->epoch)
             table_sync(ws, to);
         for (unsigned i = 0; i < 4096u / from->entry_size; i++) {
+            unsigned at = i * from->entry_size;
+
+            if (to && at % COMPARED == 0 && memcmp(from->copy + at, to->copy + at, COMPARED) == 0) {
+                i += COMPARED / from->entry_size - 1;
+                continue;
+            }
             uint64_t old = load_le(from->copy + i * from->entry_size, from->entry_size);
             uint64_t new = to ? load_le(to->copy + i * to->entry_size, to->entry_size) : 0;
 
@@ -675,6 +682,13 @@ static void flush_page(struct windows *ws, struct window *w, uint32_t gla)
         drop_range(ws, w, gla >> shift << (shift - 12), 1u << (shift - 12));
     else
         drop_range(ws, w, gla >> 12, 1);
+}
+
+void window_flush_page(struct windows *ws, struct window *w, gla_t gla)
+{
+    flush_page(ws, w, (uint32_t)gla);
+    if (w->peer)
+        flush_page(ws, w->peer, (uint32_t)gla);
 }
 
 void windows_flush_page(struct windows *ws, gla_t gla)

@@ -72,6 +72,7 @@ struct window *window_current(struct windows *ws, bool is_user);
 struct window *windows_peer(const struct windows *ws, const struct window *w);
 void windows_new_epoch(struct windows *ws);           /* CR3 load or other non-selective flush */
 void windows_flush_page(struct windows *ws, gla_t gla); /* INVLPG, for the present CR3 */
+void window_flush_page(struct windows *ws, struct window *w, gla_t gla); /* the same, where w is a window of the present CR3 */
 void windows_flush_all(struct windows *ws);           /* the memory space changed */
 
 enum window_fault { WINDOW_RETRY, WINDOW_GUEST_FAULT, WINDOW_DEVICE, WINDOW_CODE_WRITE };

@@ -10,19 +10,27 @@
 
 #define CC_JRCXZ_OPCODE 0xe3
 
-static struct hmem entry(const uint64_t *array)
+/* What lies within 2 GiB of struct cpu. */
+static struct hmem near_cpu(const struct xlat *x, const void *p)
 {
-    return HMEM_X(H_NONE, H_R10, 3, (uintptr_t)array);
+    return HMEM(R_CPU, (intptr_t)((uintptr_t)p - (uintptr_t)x->bt->cpu));
+}
+
+static struct hmem entry(const struct xlat *x, const uint64_t *array)
+{
+    struct hmem m = near_cpu(x, array);
+
+    m.index = H_R10;
+    m.scale = 3;
+    return m;
 }
 
 /* --budget, and a jump if it is spent.  RCX is used. */
-static uint8_t *spend(struct emit *e, uint32_t *budget)
+static uint8_t *spend(struct emit *e, struct hmem budget)
 {
-    struct hmem m = HMEM(H_NONE, (uintptr_t)budget);
-
-    emit_load(e, H_RCX, m, 4);                                        /* mov  ecx, [budget]       */
+    emit_load(e, H_RCX, budget, 4);                                   /* mov  ecx, [budget]       */
     emit_lea32(e, H_RCX, HMEM(H_RCX, -1));                            /* lea  ecx, [rcx-1]        */
-    emit_store(e, m, H_RCX, 4);                                       /* mov  [budget], ecx       */
+    emit_store(e, budget, H_RCX, 4);                                  /* mov  [budget], ecx       */
     return emit_short(e, CC_JECXZ);
 }
 
@@ -49,7 +57,7 @@ bool xlat_soft(struct xlat *x, struct hmem ea, unsigned size, bool is_write, str
     if (ea.base != H_R8 || ea.index != H_NONE || ea.disp)
         emit_lea32(e, H_R8, ea);                                      /* lea  r8d, [ea]           */
     emit_store(e, HOT(soft_rcx), H_RCX, 8);                           /* mov  [soft_rcx], rcx     */
-    spent = spend(e, &s->budget[x->soft]);
+    spent = spend(e, near_cpu(x, &s->budget[x->soft]));
     emit_rorx64(e, H_R9, H_R8, GUEST_PAGE_SHIFT);
     emit_mov_rr32(e, H_R9, H_R9);                                     /* r9d = page               */
     emit_load(e, H_RCX, HOT(soft_key), 8);
@@ -57,7 +65,7 @@ bool xlat_soft(struct xlat *x, struct hmem ea, unsigned size, bool is_write, str
     if (size > 1)
         check_crossing(e, size);
     emit_movzx16(e, H_R10, H_R9);                                     /* movzx r10d, r9w          */
-    emit_load(e, H_RCX, entry(is_write ? s->write_key : s->read_key), 8);
+    emit_load(e, H_RCX, entry(x, is_write ? s->write_key : s->read_key), 8);
     emit_lea64(e, H_RCX, HMEM_X(H_RCX, H_R9, 0, 0));                  /* 0 if it is the entry's   */
     emit_u8(e, CC_JRCXZ_OPCODE);                                      /* jrcxz hit                */
     emit_u8(e, 0);
@@ -66,7 +74,7 @@ bool xlat_soft(struct xlat *x, struct hmem ea, unsigned size, bool is_write, str
     emit_call(e, x->bt->stub_soft);
     emit_bytes(e, &site, sizeof(site));
     emit_patch8(e, hit);
-    emit_load(e, H_R9, entry(s->delta), 8);                           /* hit: mov r9, [delta]     */
+    emit_load(e, H_R9, entry(x, s->delta), 8);                           /* hit: mov r9, [delta]     */
     emit_load(e, H_RCX, HOT(soft_rcx), 8);
     *m = HMEM_X(H_R8, H_R9, 0, 0);
     return true;

@@ -316,6 +316,8 @@ void cpu_probe_execute(struct cpu *cpu, const struct insn *in);
 void cpu_update_mode(struct cpu *cpu); /* recompute mode */
 /* The same where nothing changed but CPL, EFLAGS and these segment registers (bits 1 << SEG_..) since it was up to date. */
 void cpu_update_mode_for(struct cpu *cpu, unsigned segments);
+/* The same where nothing changed but one data segment register. */
+void cpu_update_mode_of_data(struct cpu *cpu, unsigned seg);
 uint64_t cpu_tsc(const struct cpu *cpu);
 /* Test interface for tools and traces: read guest linear memory without faults or side effects; bytes read. */
 unsigned cpu_peek(struct cpu *cpu, gla_t gla, void *buf, unsigned len);

@@ -50,6 +50,11 @@ static uint32_t mode_of_state(const struct cpu *cpu)
     return mode | (uint32_t)(cpu->cpl & 3) << MODE_CPL_SHIFT;
 }
 
+static uint32_t segment_bits(unsigned seg)
+{
+    return 3u << (MODE_SEG_SHIFT + 2 * seg) | 1u << (MODE_64K_SHIFT + seg);
+}
+
 static uint32_t mode_of_segment(struct cpu *cpu, unsigned seg)
 {
     const struct segment *s = &cpu->seg[seg];
@@ -79,7 +84,12 @@ void cpu_update_mode_for(struct cpu *cpu, unsigned segments)
 
     for (unsigned seg = 0; seg < SEG_COUNT; seg++)
         mode |= segments >> seg & 1 ? mode_of_segment(cpu, seg)
-                                    : cpu->mode & (3u << (MODE_SEG_SHIFT + 2 * seg) | 1u << (MODE_64K_SHIFT + seg));
+                                    : cpu->mode & segment_bits(seg);
     cpu->mode = mode;
     cpu->is_mode_stale = false;
+}
+
+void cpu_update_mode_of_data(struct cpu *cpu, unsigned seg)
+{
+    cpu->mode = (cpu->mode & ~segment_bits(seg)) | mode_of_segment(cpu, seg);
 }

@@ -108,7 +108,7 @@ def kernel_items():
 
 def bare_kernel_items():
     counts = {"in": 10000000, "mmio": 8000000, "call-ret": 60000000, "cr3-write": 2000000, "cr3-switch": 2000000,
-              "page-fault": 100000, "pte-modify": 15000, "divide-error": 150000, "pushf-popf": 50000000, "mov-sreg": 4000000,
+              "page-fault": 500000, "pte-modify": 300000, "divide-error": 500000, "pushf-popf": 50000000, "mov-sreg": 4000000,
               "int-gate": 3000000, "sysenter": 5000000}
     return [Item("bare-" + name, "kernel", "bare", work=count, bare=(name.replace("-", "_"), "sort", count))
             for name, count in counts.items()]

@@ -29,7 +29,7 @@ static int setup(void **state)
     protected_setup(&f);
     t->f = f;
     enable_paging(t->f);
-    t->soft = soft_create(guestmem_size(t->f->guestmem) >> 12);
+    t->soft = soft_create(guestmem_size(t->f->guestmem) >> 12, t);
     t->ws = windows_create(t->f->cpu, t->soft, true, code_gone, t);
     *state = t;
     return t->ws ? 0 : -1;
