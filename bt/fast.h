@@ -6,7 +6,8 @@
 
 enum fast_kind { FAST_NONE, FAST_MOV_SREG, FAST_MOV_SREG_MEM /* selector in hot.fast_operand */, FAST_POP_SREG, FAST_RDTSC, FAST_SYSENTER, FAST_SYSEXIT, FAST_IRET, FAST_INT,
                  FAST_DIV /* of a site that raised #DE; arg: register, DIV_16, DIV_SIGNED */,
-                 FAST_IN, FAST_OUT /* arg: size, IO_IMMEDIATE; arg2: port */, FAST_DEVICE_LOAD, FAST_DEVICE_STORE /* arg: size, register << 4 */ };
+                 FAST_IN, FAST_OUT /* arg: size, IO_IMMEDIATE; arg2: port */, FAST_DEVICE_LOAD, FAST_DEVICE_STORE /* arg: size, register << 4 */,
+                 FAST_INVLPG };
 enum { IO_IMMEDIATE = 8 };
 enum { DIV_16 = 8, DIV_SIGNED = 16 };
 

@@ -1,8 +1,9 @@
-/* IN, OUT, and MOV between a register and device memory, without the dispatcher and the interpreter.  Unlike fast.c's instructions
+/* IN, OUT, INVLPG, and MOV between a register and device memory, without the dispatcher and the interpreter.  Unlike fast.c's instructions
  * these call devices, which may use any register: the stub has saved the guest's FP state too, if it was in the host's, and loads it
  * again.  Everything else is declined before it has changed anything. */
 #include "bt/fast.h"
 
+#include "cpu/mem.h"
 #include "cpu/ops.h"
 
 #define DEVICE_REG_SHIFT 4
@@ -70,12 +71,33 @@ static bool device(struct bt *bt, const struct callout_site *site)
     return true;
 }
 
+static bool invlpg(struct bt *bt)
+{
+    if (bt->cpu->cpl)
+        return false;
+    tlb_flush_page(bt->cpu, (uint32_t)hot_of(bt->cpu)->fast_operand);
+    return true;
+}
+
+static bool execute(struct bt *bt, const struct callout_site *site)
+{
+    switch (site->fast) {
+    case FAST_IN:
+    case FAST_OUT:
+        return port(bt, site);
+    case FAST_INVLPG:
+        return invlpg(bt);
+    default:
+        return device(bt, site);
+    }
+}
+
 const uint8_t *fast_io(struct bt *bt, const struct callout_site *site)
 {
     uint64_t dead = bt->stats.dead_blocks + bt->stats.cache_flushes;
 
     bt->ctx = (struct ctx *)(uintptr_t)hot_of(bt->cpu)->ctx;
-    if (site->fast == FAST_IN || site->fast == FAST_OUT ? !port(bt, site) : !device(bt, site))
+    if (!execute(bt, site))
         return FAST_DECLINED;
     return go_on(bt, site, dead);
 }
@@ -105,6 +127,11 @@ bool fast_io_fits(const struct bt *bt, const struct insn *in, struct callout_sit
         site->fast = insn_is(in, op_in) ? FAST_IN : FAST_OUT;
         site->arg = (uint8_t)(size | (is_imm ? IO_IMMEDIATE : 0));
         site->arg2 = (uint8_t)in->imm;
+        return true;
+    }
+    if (insn_is(in, op_invlpg) && in->is_mem && in->addrsize == 4) {
+        site->fast = FAST_INVLPG;
+        site->arg = 1; /* the size of its operand, which is not accessed */
         return true;
     }
     if (site->site == SITE_NONE || in->addrsize != 4 || in->has_lock || !(is_mov(in) || is_moffs(in)))
