@@ -21,7 +21,7 @@
 #define HEAT_BITS 18
 #define HEAT_PERIOD (1u << (HEAT_BITS - 1)) /* cold runs until they are forgotten, lest all code be hot at once */
 #define ARITHMETIC_FAULTS 4 /* of an instruction; then it is called out */
-#define COLD_RUNS 3        /* code is interpreted so many times before it is translated */
+#define COLD_RUNS 4        /* code is interpreted so many times before it is translated */
 #define CALL_BYTES 5       /* of call rel32 */
 #define COLD_INSNS_MAX 64  /* in one go */
 #define FRAME_KILLS_MAX 16
