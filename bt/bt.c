@@ -167,7 +167,7 @@ static int64_t code_frame(struct bt *bt, struct window *w, uint32_t linear)
 {
     uint32_t page = linear >> GUEST_PAGE_SHIFT;
     bool is_known = w->code[page] != 0;
-    int64_t frame = window_code_frame(bt->windows, w, linear);
+    int64_t frame = window_code_frame(bt->windows, w, linear, true);
 
     if (is_known || frame < 0)
         return frame;

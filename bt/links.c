@@ -178,15 +178,15 @@ void links_check(struct bt *bt, struct window *w, uint32_t page)
             if (!e->n_jumps || w->code[e->to->page] == e->to->frame)
                 continue;
             if (!w->code[e->to->page])
-                (void)window_code_frame(bt->windows, w, (gla_t)e->to->page << GUEST_PAGE_SHIFT);
+                (void)window_code_frame(bt->windows, w, (gla_t)e->to->page << GUEST_PAGE_SHIFT, false);
             if (w->code[e->to->page] == e->to->frame) {
                 todo_push(ls, e->to);
                 continue;
             }
+            edge_cut(bt, e);
+            e->is_guarded = w->code[e->to->page] || ++e->cuts >= CUTS_MAX;
             if (w->code[e->to->page]) /* what it is instead has links of its own */
                 todo_push(ls, node_find(ls, e->to->page, w->code[e->to->page]));
-            edge_cut(bt, e);
-            e->is_guarded = true;
         }
     }
 }

@@ -316,6 +316,7 @@ static void emit_body(struct xlat *x)
         x->icount = icount;
         x->gated = (uint8_t)gated;
         x->sp_delta = sp_delta;
+        x->soft = SITE_NONE; /* operands of the call-out are looked up by nobody but itself */
         x->e->p = start;
         x->bt->n_recover = n_recover;
         x->b->n_recover = b_recover;

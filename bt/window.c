@@ -907,7 +907,7 @@ enum window_fault window_fill(struct windows *ws, struct window *w, gla_t gla, b
     return WINDOW_RETRY;
 }
 
-int64_t window_code_frame(struct windows *ws, struct window *w, gla_t gla)
+int64_t window_code_frame(struct windows *ws, struct window *w, gla_t gla, bool is_fetched)
 {
     struct paging_result r;
     struct space_run run;
@@ -917,7 +917,7 @@ int64_t window_code_frame(struct windows *ws, struct window *w, gla_t gla)
     if (w->code[page])
         return (int64_t)w->code[page] - 1;
     gla &= 0xfffff000u;
-    if (!paging_walk(ws->mem, &ws->cpu->paging, gla, access, true, &r, &error))
+    if (!paging_walk(ws->mem, &ws->cpu->paging, gla, access, is_fetched, &r, &error) || (r.levels && !r.is_accessed))
         return -1;
     space_lookup(ws->mem, r.gpa, &run);
     if (!run.host || (run.mem_off & GUEST_PAGE_MASK) || run.len < GUEST_PAGE_SIZE || run.mem_off >> 12 >= ws->n_frames)

@@ -89,8 +89,9 @@ bool window_device(struct windows *ws, struct window *w, gla_t gla, bool is_writ
 /* Error code of the #PF that was the last WINDOW_GUEST_FAULT. */
 uint32_t windows_fault_error(const struct windows *ws);
 
-/* Frame of the code at gla, walking as a fetch; notes the page in w->code.  -1: not fetchable, or not memory. */
-int64_t window_code_frame(struct windows *ws, struct window *w, gla_t gla);
+/* Frame of the code at gla, walking as a fetch; notes the page in w->code.  -1: not fetchable, or not memory.  Not is_fetched, nothing
+ * is fetched now: A stays as it is, and -1 if it is clear. */
+int64_t window_code_frame(struct windows *ws, struct window *w, gla_t gla, bool is_fetched);
 /* Does every window that fetches page from frame also fetch other_page from other_frame?  (All frames + 1, as in window->code.) */
 bool windows_agree(const struct windows *ws, uint32_t page, uint32_t frame, uint32_t other_page, uint32_t other_frame);
 /* The frame now holds code: make it read-only in every window. */

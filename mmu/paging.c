@@ -222,13 +222,17 @@ static void fill_result(const struct walk *w, unsigned access, struct paging_res
 {
     uint64_t leaf = w->levels[w->level_count - 1].entry;
     uint64_t a20_mask = w->regs->a20_mask;
+    uint64_t all = PTE_A;
     uint64_t in_page = w->gla & (((uint64_t)1 << w->page_shift) - 1);
 
+    for (unsigned i = 0; i < w->level_count; i++)
+        all &= w->levels[i].entry;
     *r = (struct paging_result){
         .gpa = (w->page_base | in_page) & a20_mask,
         .page_shift = w->page_shift,
         .may_write = is_allowed(w, (access & ACCESS_USER) | ACCESS_WRITE),
         .is_dirty = (leaf & PTE_D) != 0,
+        .is_accessed = all != 0,
         .is_user = w->is_user,
         .is_global = (w->regs->cr4 & CR4_PGE) && (leaf & PTE_G),
         .entry_gpa = w->levels[w->level_count - 1].gpa,

@@ -25,6 +25,7 @@ struct paging_result {
     unsigned page_shift; /* 12, 21, 22, 30: size of the guest page */
     bool may_write;      /* a write with the same privilege would be allowed (D aside) */
     bool is_dirty;       /* D is set (after this access) */
+    bool is_accessed;    /* so is A in all entries */
     bool is_user;        /* U/S allows CPL 3 at all levels */
     bool is_global;
     /* where the leaf entry lies, and every table on the way (for shadow bookkeeping) */

@@ -219,12 +219,28 @@ static void fetch_translations_are_forgotten(void **state)
     struct win_fixture *t = *state;
     struct window *w = window_current(t->ws, false);
 
-    assert_true(window_code_frame(t->ws, w, CODE) >= 0);
-    assert_int_equal(w->code[CODE >> 12], window_code_frame(t->ws, w, CODE) + 1);
+    assert_true(window_code_frame(t->ws, w, CODE, true) >= 0);
+    assert_int_equal(w->code[CODE >> 12], window_code_frame(t->ws, w, CODE, true) + 1);
     put32(t->f, PAGE_TABLE + (CODE >> 12) * 4, (DATA) | 7);
     windows_flush_page(t->ws, CODE);
     assert_int_equal(w->code[CODE >> 12], 0);
     assert_int_equal(t->last_gone, CODE >> 12);
+}
+
+/* Links look at pages that nobody fetches from: A must not be set for that. */
+static void a_page_only_looked_at_is_not_accessed(void **state)
+{
+    struct win_fixture *t = *state;
+    struct window *w = window_current(t->ws, false);
+
+    put32(t->f, PAGE_TABLE + (CODE >> 12) * 4, CODE | 7);
+    assert_int_equal(window_code_frame(t->ws, w, CODE, false), -1);
+    assert_int_equal(w->code[CODE >> 12], 0);
+    assert_int_equal(get32(t->f, PAGE_TABLE + (CODE >> 12) * 4) & 0x20, 0);
+    assert_true(window_code_frame(t->ws, w, CODE, true) >= 0);
+    assert_int_equal(get32(t->f, PAGE_TABLE + (CODE >> 12) * 4) & 0x20, 0x20);
+    windows_flush_page(t->ws, CODE);
+    assert_true(window_code_frame(t->ws, w, CODE, false) >= 0);
 }
 
 static void roots_have_their_own_windows(void **state)
@@ -426,7 +442,8 @@ int main(void)
         T(the_reverse_map_stays_small), T(there_are_windows_for_roots_that_come_back),
         T(user_window_obeys_us_and_rw), T(devices_are_not_mapped),               T(pages_with_code_are_read_only),
         T(invlpg_drops_one_page),       T(a_new_epoch_drops_what_changed),       T(a_changed_directory_drops_its_region),
-        T(accessed_and_dirty_do_not_drop), T(fetch_translations_are_forgotten), T(roots_have_their_own_windows),
+        T(accessed_and_dirty_do_not_drop), T(fetch_translations_are_forgotten), T(a_page_only_looked_at_is_not_accessed),
+        T(roots_have_their_own_windows),
         T(software_lookup_needs_no_mapping), T(software_lookup_forgets_as_a_window_does), T(software_lookup_never_writes_to_code),
         T(device_pages_are_remembered_and_forgotten), T(a_shared_window_keeps_what_is_common),
         T(a_space_that_comes_often_has_its_own), T(many_spaces_share_one),
