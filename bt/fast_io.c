@@ -20,7 +20,7 @@ static const uint8_t *go_on(struct bt *bt, const struct callout_site *site, uint
     cpu->rip = site->guest_rip + site->insn_len;
     if (!(cpu->mode & MODE_CS32))
         cpu->rip &= 0xffff;
-    if (dead == bt->stats.dead_blocks + bt->stats.cache_flushes && bt_may_go_on(bt))
+    if (site->may_resume && dead == bt->stats.dead_blocks + bt->stats.cache_flushes && bt_may_go_on(bt))
         return (const uint8_t *)(site + 1);
     if (bt->opt.want_counts && bt->stats.cache_flushes == 0)
         hot_of(cpu)->icount -= tcache_recover(bt, tcache_by_host(bt, pc), pc)->rest;
@@ -106,7 +106,7 @@ const uint8_t *fast_io(struct bt *bt, const struct callout_site *site)
 
 static bool is_mov(const struct insn *in)
 {
-    return in->map == MAP_1B && in->is_mem && ((in->opcode >= 0x88 && in->opcode <= 0x8b) || in->opcode == 0xc6 || in->opcode == 0xc7);
+    return insn_is(in, op_mov) && in->map == MAP_1B && in->is_mem && ((in->opcode >= 0x88 && in->opcode <= 0x8b) || in->opcode == 0xc6 || in->opcode == 0xc7);
 }
 
 static bool is_moffs(const struct insn *in)

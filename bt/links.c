@@ -121,6 +121,7 @@ bool links_add(struct bt *bt, const struct window *w, const struct block *from, 
 {
     uint32_t page = page_of(from), frame = frame_of(from);
     struct edge *e;
+    void *p;
 
     /* A block of one instruction in two pages: the second one may be jumped from, too. */
     if (from->second_frame || w->code[page] != frame || w->code[page_of(to)] != frame_of(to))
@@ -133,15 +134,9 @@ bool links_add(struct bt *bt, const struct window *w, const struct block *from, 
         e->is_guarded = true;
         return false;
     }
-    if (e->n_jumps == e->cap_jumps) {
-        uint32_t cap = e->cap_jumps ? e->cap_jumps * 2 : 4;
-        struct jump *p = realloc(e->jumps, cap * sizeof(*p));
-
-        if (!p)
-            BUG("out of memory for links");
-        e->jumps = p;
-        e->cap_jumps = cap;
-    }
+    p = e->jumps;
+    bt_grow(&p, e->n_jumps, &e->cap_jumps, sizeof(*e->jumps));
+    e->jumps = p;
     e->jumps[e->n_jumps++] = (struct jump){jump_end, stub};
     bt->stats.links++;
     return true;
@@ -149,18 +144,13 @@ bool links_add(struct bt *bt, const struct window *w, const struct block *from, 
 
 static void todo_push(struct links *ls, struct node *n)
 {
+    void *p = ls->todo;
+
     if (!n || n->visit == ls->visit)
         return;
     n->visit = ls->visit;
-    if (ls->n_todo == ls->cap_todo) {
-        uint32_t cap = ls->cap_todo ? ls->cap_todo * 2 : 64;
-        struct node **p = realloc(ls->todo, cap * sizeof(*p));
-
-        if (!p)
-            BUG("out of memory for links");
-        ls->todo = p;
-        ls->cap_todo = cap;
-    }
+    bt_grow(&p, ls->n_todo, &ls->cap_todo, sizeof(*ls->todo));
+    ls->todo = p;
     ls->todo[ls->n_todo++] = n;
 }
 

@@ -276,6 +276,8 @@ static inline bool bt_needs_interpreter(const struct cpu *cpu)
 void stubs_generate(struct bt *bt);
 
 /* tcache.c */
+/* Room for one more than n elements at *p; ends the program if there is no memory. */
+void bt_grow(void **p, uint32_t n, uint32_t *cap, size_t size);
 struct block *tcache_find(struct bt *bt, uint64_t code, const struct ctx *ctx, uint32_t guest_rip);
 struct block *tcache_new(struct bt *bt); /* zeroed, not yet visible */
 void tcache_insert(struct bt *bt, struct block *b);

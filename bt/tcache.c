@@ -43,11 +43,11 @@ struct block *tcache_new(struct bt *bt)
     return b;
 }
 
-static void grow(void **p, uint32_t n, uint32_t *cap, size_t size)
+void bt_grow(void **p, uint32_t n, uint32_t *cap, size_t size)
 {
     if (n < *cap)
         return;
-    *cap = *cap ? *cap * 2 : 4096;
+    *cap = *cap ? *cap * 2 : 8;
     *p = realloc(*p, *cap * size);
     if (!*p)
         BUG("out of memory for block tables");
@@ -57,7 +57,7 @@ void tcache_add_recover(struct bt *bt, struct block *b, struct recover r)
 {
     void *p = bt->recover;
 
-    grow(&p, bt->n_recover, &bt->cap_recover, sizeof(*bt->recover));
+    bt_grow(&p, bt->n_recover, &bt->cap_recover, sizeof(*bt->recover));
     bt->recover = p;
     r.host_off = cache_off(bt, emit_here(&bt->e));
     bt->recover[bt->n_recover++] = r;
@@ -100,7 +100,7 @@ void tcache_insert(struct bt *bt, struct block *b)
     uint8_t *flags = guestmem_code_flags(bt->cpu->board.guestmem);
     void *p = bt->by_host;
 
-    grow(&p, bt->n_blocks, &bt->cap_blocks, sizeof(*bt->by_host));
+    bt_grow(&p, bt->n_blocks, &bt->cap_blocks, sizeof(*bt->by_host));
     bt->by_host = p;
     bt->by_host[bt->n_blocks++] = b;
     b->hash_next = *head;
