@@ -18,8 +18,8 @@
 #define DEFAULT_CACHE_BYTES MIB(64)
 #define HWCAP2_FSGSBASE 2
 #define RETURN_STACK_GUARD 4096
-#define HEAT_BITS 18
-#define HEAT_PERIOD (1u << (HEAT_BITS - 1)) /* cold runs until they are forgotten, lest all code be hot at once */
+#define HEAT_BITS 20
+#define HEAT_PERIOD (8u << HEAT_BITS) /* cold runs until they are forgotten, lest all code be hot at once; a loop over any code is hot sooner */
 #define ARITHMETIC_FAULTS 4 /* of an instruction; then it is called out */
 #define COLD_RUNS 4        /* code is interpreted so many times before it is translated */
 #define CALL_BYTES 5       /* of call rel32 */
