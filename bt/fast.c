@@ -235,15 +235,13 @@ static bool drops_segments(const struct cpu *cpu, unsigned cpl)
     return false;
 }
 
-/* IRETD in ring 0, within it or outward, to 32-bit code and stack, changing no system flag but IF.  RF, which handlers of faults
- * return, means nothing to an innocuous instruction where there are no breakpoints: it clears RF, or faults and sets it.  Others
- * might save it. */
+/* IRETD in ring 0, within it or outward, to 32-bit code and stack, changing no system flag but IF. */
 static const uint8_t *iret(struct bt *bt)
 {
     const uint32_t may_change = EFLAGS_NATIVE | EFLAGS_IF | EFLAGS_1;
     struct cpu *cpu = bt->cpu;
-    uint32_t esp = (uint32_t)cpu->gpr[REG_SP], eip, flags, rf = bt->lockstep || (cpu->mode & MODE_DEBUG) ? 0 : EFLAGS_RF;
-    const uint8_t *frame = peek(bt, esp, 12), *to;
+    uint32_t esp = (uint32_t)cpu->gpr[REG_SP], eip, flags;
+    const uint8_t *frame = peek(bt, esp, 12);
     uint64_t cs, ss;
     unsigned cpl, cs_sel;
 
@@ -251,7 +249,7 @@ static const uint8_t *iret(struct bt *bt)
         return FAST_DECLINED;
     eip = (uint32_t)load_le(frame, 4);
     flags = (uint32_t)load_le(frame + 8, 4);
-    if (((flags ^ cpu->eflags) & cpu->eflags_mask & ~(may_change | rf)) || !read_descriptor(bt, (uint16_t)load_le(frame + 4, 2), &cs))
+    if (((flags ^ cpu->eflags) & cpu->eflags_mask & ~may_change) || !read_descriptor(bt, (uint16_t)load_le(frame + 4, 2), &cs))
         return FAST_DECLINED;
     cs_sel = (uint16_t)load_le(frame + 4, 2);
     cpl = cs_sel & 3;
@@ -276,16 +274,7 @@ static const uint8_t *iret(struct bt *bt)
     cpu->gpr[REG_SP] = esp;
     cpu->eflags = (cpu->eflags & ~may_change) | (flags & may_change) | EFLAGS_1;
     cpu_update_mode_for(cpu, 1u << SEG_CS | 1u << SEG_SS);
-    to = go_to(bt, eip);
-    if ((flags & rf) && to != FAST_DONE) {
-        const struct block *b = tcache_by_host(bt, to); /* NULL: stub_miss */
-
-        if (!b || !b->starts_innocuous)
-            to = FAST_DONE;
-    }
-    if (to == FAST_DONE)
-        cpu->eflags |= flags & rf;
-    return to;
+    return go_to(bt, eip);
 }
 
 static bool is_flat_stack(const struct segment *s)

@@ -140,7 +140,6 @@ struct block {
     uint8_t gate; /* enum gate needed */
     uint32_t number; /* of blocks translated before it */
     bool is_dead;
-    bool starts_innocuous; /* the first instruction */
     uint32_t direct, indirect, gated, host_end; /* cache offsets: entries (gated: after the FP gate), end */
     uint32_t recover_first, n_recover;
     struct block *hash_next;

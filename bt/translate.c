@@ -411,7 +411,6 @@ struct block *translate_block(struct bt *bt, struct ctx *ctx, uint32_t guest_rip
         return NULL;
     }
     x.b->n_insns = (uint16_t)x.n;
-    x.b->starts_innocuous = insns[0].desc->iclass == INNOCUOUS;
     x.b->guest_len = (uint16_t)(rips[x.n - 1] + insns[x.n - 1].len - guest_rip);
     x.b->recover_first = bt->n_recover;
     x.b->indirect = cache_off(bt, emit_here(x.e));
