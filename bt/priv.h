@@ -24,6 +24,8 @@
 #define RETURN_STACK_BYTES (64 * 1024)
 #define BLOCK_MAX_INSNS 64
 #define BLOCK_HASH_BITS 19
+#define TEMPLATE_BITS 17
+#define RELOCS_MAX 1024 /* places of one block that depend on where it lies */
 #define BLOCK_ROOM 16384 /* host bytes one block may take at most, exits included */
 
 /* Why translated code returned to the dispatcher. */
@@ -79,6 +81,7 @@ struct chain_site {
     uint32_t target_rip;
     uint32_t jump_end; /* cache offset just after the rel32 to patch, and the bits below */
 } __attribute__((packed));
+#define CHAIN_CALL_BYTES 5 /* of the call in front of it */
 #define CHAIN_CROSSES_PAGE 0x80000000u /* the target is in another page */
 #define CHAIN_GATED_SHIFT 29           /* 2 bits: enum gate passed on the way, the FP state is still in the host's registers */
 #define CHAIN_OFFSET 0x1fffffffu
@@ -122,8 +125,8 @@ enum fix {
     FIX_SEG_SHIFT = 4 /* segment of RSI */
 };
 struct recover {
-    uint32_t host_off; /* of the first host instruction of the guest instruction */
-    uint32_t guest_rip;
+    uint16_t host_off; /* of the first host instruction of the guest instruction, from the block's first */
+    uint16_t rip_off;  /* of the guest instruction, from the block's EIP */
     uint16_t rest; /* translated instructions counted already, but not executed when this one does not complete */
     uint8_t fix;
     int8_t sp_words; /* guest ESP is R12 + 4 * this: pushes and pops that R12 does not show yet */
@@ -141,7 +144,10 @@ struct block {
     uint32_t number; /* of blocks translated before it */
     bool is_dead;
     uint32_t direct, indirect, gated, host_end; /* cache offsets: entries (gated: after the FP gate), end */
-    uint32_t recover_first, n_recover;
+    uint32_t recover_first, n_recover; /* of bt->recover; the same ones for all copies of a block */
+    uint32_t reloc_first;              /* of bt->relocs, too */
+    uint16_t n_relocs;
+    bool is_relocatable;               /* may be copied to another EIP */
     struct block *hash_next;
     struct in_frame { /* doubly linked, for both frames: libraries that are elsewhere in each process make long lists */
         struct block *next, *prev;
@@ -178,7 +184,7 @@ struct bt_stats {
     uint64_t dead_blocks, cache_flushes, retranslated_sites, frames_given_up, ctxs, interp_shadow, enters, two_page;
     uint64_t lockstep_blocks, lockstep_insns;
     uint64_t cold_runs, cold_insns, sites_released, fast, fast_lookups, guards, links, links_cut;
-    uint64_t soft_misses, soft_sites, soft_released;
+    uint64_t soft_misses, soft_sites, soft_released, relocated;
 };
 
 #define SITE_HASH_BITS 16
@@ -221,6 +227,11 @@ struct bt {
     uint32_t n_blocks, cap_blocks;
     struct recover *recover;
     uint32_t n_recover, cap_recover;
+    uint16_t *relocs;       /* see reloc.c */
+    uint32_t n_relocs, cap_relocs;
+    uint16_t new_relocs[RELOCS_MAX]; /* of the block that is being translated */
+    uint32_t *templates;    /* 1 + index in by_host of a block, by code and mode; 0: none */
+    uint32_t *frame_changed; /* per frame: blocks there were when one of its sites changed last */
     struct block **frame_blocks; /* per frame */
     uint8_t *frame_kills;        /* per frame: how often its code was given up lately because it was written to */
     uint64_t kills_since_ns;
@@ -281,11 +292,15 @@ struct block *tcache_find(struct bt *bt, uint64_t code, const struct ctx *ctx, u
 struct block *tcache_new(struct bt *bt); /* zeroed, not yet visible */
 void tcache_insert(struct bt *bt, struct block *b);
 struct block *tcache_by_host(const struct bt *bt, const uint8_t *host_pc); /* NULL: not in a block */
+static inline uint32_t recover_rip(const struct block *b, const struct recover *r)
+{
+    return b->guest_rip + r->rip_off;
+}
 const struct recover *tcache_recover(const struct bt *bt, const struct block *b, const uint8_t *host_pc);
 void tcache_kill(struct bt *bt, struct block *b);
 void tcache_flush(struct bt *bt);
 void tcache_invalidate(struct bt *bt, uint64_t off, uint64_t len); /* guest memory bytes changed */
-void tcache_add_recover(struct bt *bt, struct block *b, struct recover r); /* from here on; r.host_off is filled in */
+void tcache_add_recover(struct bt *bt, struct block *b, uint32_t guest_rip, struct recover r); /* from here on; the offsets are filled in */
 struct ctx *ctx_current(struct bt *bt);
 struct ctx *ctx_find(struct bt *bt, const struct window *w, uint32_t mode, uint32_t cs_base, uint32_t cs_limit); /* NULL: none yet */
 void ctx_enter(struct bt *bt, struct ctx *c); /* make it the current one */
@@ -299,6 +314,10 @@ void jump_table_clear(const uint8_t **table, uint32_t first, uint32_t n, const u
 void bt_reset_return_stack(struct bt *bt);
 bool site_is_callout(const struct bt *bt, uint64_t code);
 bool site_note_fault(struct bt *bt, uint64_t code, unsigned faults); /* true: enough of them, from now on a call-out */
+static inline uint64_t site_bit(uint64_t code) /* of bt->frame_sites */
+{
+    return 1ull << (code >> 6 & 63);
+}
 uint32_t site_index(const struct bt *bt, uint64_t code); /* SITE_NONE: not a call-out */
 /* A fault that a software lookup would avoid.  True: enough of them, from now on it is one. */
 bool site_note_fill(struct bt *bt, const struct block *b, uint64_t code);
@@ -327,6 +346,15 @@ void links_forget(struct links *ls); /* the code cache is emptied */
 bool bt_may_go_on(struct bt *bt);
 /* bt.c, called by stub_soft with all of the guest's state saved: fill the entry for hot.soft_gla.  Returns where to go on, or an exit reason. */
 const uint8_t *soft_miss(struct bt *bt);
+
+/* reloc.c: the same code at another EIP. */
+/* A block of ctx's mode for this code, at any EIP, that a translation of today would equal; NULL: none. */
+const struct block *template_find(const struct bt *bt, uint64_t code, const struct ctx *ctx);
+void template_note(struct bt *bt, uint32_t index); /* of a new block in by_host */
+/* A copy of block t for guest_rip.  NULL: it must be translated. */
+struct block *relocate_block(struct bt *bt, const struct block *t, uint32_t guest_rip);
+/* True: fresh, translated for the same EIP, is what relocate_block() would have made of it. */
+bool relocated_equals(const struct bt *bt, const struct block *b, const struct block *fresh);
 
 /* translate.c: NULL if the first instruction cannot be fetched or decoded (let the interpreter fault). */
 struct block *translate_block(struct bt *bt, struct ctx *ctx, uint32_t guest_rip, uint64_t code, int64_t second_frame);

@@ -53,13 +53,14 @@ void bt_grow(void **p, uint32_t n, uint32_t *cap, size_t size)
         BUG("out of memory for block tables");
 }
 
-void tcache_add_recover(struct bt *bt, struct block *b, struct recover r)
+void tcache_add_recover(struct bt *bt, struct block *b, uint32_t guest_rip, struct recover r)
 {
     void *p = bt->recover;
 
     bt_grow(&p, bt->n_recover, &bt->cap_recover, sizeof(*bt->recover));
     bt->recover = p;
-    r.host_off = cache_off(bt, emit_here(&bt->e));
+    r.host_off = (uint16_t)(cache_off(bt, emit_here(&bt->e)) - b->indirect);
+    r.rip_off = (uint16_t)(guest_rip - b->guest_rip);
     bt->recover[bt->n_recover++] = r;
     b->n_recover++;
 }
@@ -102,7 +103,8 @@ void tcache_insert(struct bt *bt, struct block *b)
 
     bt_grow(&p, bt->n_blocks, &bt->cap_blocks, sizeof(*bt->by_host));
     bt->by_host = p;
-    bt->by_host[bt->n_blocks++] = b;
+    bt->by_host[bt->n_blocks] = b;
+    template_note(bt, bt->n_blocks++);
     b->hash_next = *head;
     *head = b;
     link_frame(bt, b, frame);
@@ -142,7 +144,7 @@ struct block *tcache_by_host(const struct bt *bt, const uint8_t *host_pc)
 
 const struct recover *tcache_recover(const struct bt *bt, const struct block *b, const uint8_t *host_pc)
 {
-    uint32_t off = cache_off(bt, host_pc);
+    uint32_t off = cache_off(bt, host_pc) - b->indirect;
     const struct recover *r = &bt->recover[b->recover_first];
     uint32_t lo = 0, hi = b->n_recover;
 
@@ -231,7 +233,8 @@ void tcache_flush(struct bt *bt)
     }
     memset(bt->hash, 0, sizeof(*bt->hash) << BLOCK_HASH_BITS);
     bt->n_blocks = 0;
-    bt->n_recover = 0;
+    bt->n_recover = bt->n_relocs = 0;
+    memset(bt->templates, 0, sizeof(*bt->templates) << TEMPLATE_BITS);
     bt->e.p = bt->codemem.write + bt->code_start;
     bt->e.is_full = false;
     links_forget(bt->links);
@@ -379,14 +382,29 @@ struct ctx *ctx_current(struct bt *bt)
 
 /* --- sites --- */
 
-static uint64_t site_bit(uint64_t code)
+/* Blocks translated by now may hold it as it was: none shall be copied. */
+static void site_changed(struct bt *bt, uint64_t code)
 {
-    return 1ull << (code >> 6 & 63);
+    bt->frame_changed[code >> 12] = (uint32_t)bt->stats.blocks;
 }
 
 static struct site *site_slot(const struct bt *bt, uint64_t code)
 {
     return (struct site *)&bt->sites[(code * 0x9e3779b97f4a7c15ull) >> (64 - SITE_HASH_BITS)];
+}
+
+/* Made, perhaps in the place of another one, if it is not there yet. */
+static struct site *site_take(struct bt *bt, uint64_t code)
+{
+    struct site *s = site_slot(bt, code);
+
+    if (s->code != code) {
+        if (s->is_callout || s->is_soft)
+            site_changed(bt, s->code);
+        *s = (struct site){.code = code};
+    }
+    bt->frame_sites[code >> 12] |= site_bit(code);
+    return s;
 }
 
 uint32_t site_index(const struct bt *bt, uint64_t code)
@@ -418,36 +436,34 @@ bool site_note_execution(struct bt *bt, uint32_t index, bool was_needed)
     s->ordinary = 0;
     s->count = 0;
     s->is_callout = false;
+    site_changed(bt, s->code);
     return true;
 }
 
 bool site_note_fault(struct bt *bt, uint64_t code, unsigned faults)
 {
-    struct site *s = site_slot(bt, code);
+    struct site *s = site_take(bt, code);
 
-    if (s->code != code)
-        *s = (struct site){.code = code};
-    bt->frame_sites[code >> 12] |= site_bit(code);
     if (s->is_callout || ++s->count < faults)
         return false;
+    site_changed(bt, code);
     return s->is_callout = true;
 }
 
 bool site_note_fill(struct bt *bt, const struct block *b, uint64_t code)
 {
-    struct site *s = site_slot(bt, code);
+    struct site *s;
 
     if (!bt->soft)
         return false;
-    if (s->code != code)
-        *s = (struct site){.code = code};
-    bt->frame_sites[code >> 12] |= site_bit(code);
+    s = site_take(bt, code);
     if (s->is_soft)
         return b->number < s->soft_since; /* translated before */
     if (s->is_callout || ++s->fills < SOFT_FILLS << s->soft_patience)
         return false;
     bt->soft->budget[s - bt->sites] = SOFT_CREDIT;
     s->soft_since = (uint32_t)bt->stats.blocks;
+    site_changed(bt, code);
     return s->is_soft = true;
 }
 
@@ -477,6 +493,7 @@ void site_release_soft(struct bt *bt, uint32_t index, uint64_t code)
         return; /* another site by now */
     s->is_soft = false;
     s->fills = 0;
+    site_changed(bt, code);
     if (s->soft_patience < SITE_PATIENCE_MAX)
         s->soft_patience++;
 }

@@ -31,6 +31,7 @@ static void check_r8(struct xlat *x, uint32_t expected)
 
     emit_mov_rr64(e, H_R9, H_RCX);                            /* mov  r9, rcx             */
     emit_lea32(e, H_RCX, HMEM(H_R8, -(int64_t)expected));     /* lea  ecx, [r8-expected]  */
+    emit_note(e, RELOC_MINUS_EIP, e->p - 4);
     uint8_t *ok = emit_short(e, CC_JECXZ);                    /* jecxz ok                 */
     emit_mov_rr64(e, H_RCX, H_R9);
     emit_jmp(e, x->bt->stub_indirect);
@@ -53,6 +54,7 @@ void xlat_finish_exits(struct xlat *x)
         emit_patch32(e, ex->place);
         emit_call(e, bt->stub_chain);
         emit_bytes(e, &site, sizeof(site));
+        emit_note(e, RELOC_CHAIN, e->p - sizeof(site));
     }
 }
 
@@ -111,6 +113,7 @@ static bool push_return(struct xlat *x, uint32_t ret, unsigned size)
     if (!xlat_stack_slot(x, -(int)size, size, &slot))
         return false;
     emit_store_imm(x->e, slot, ret, size);
+    emit_note(x->e, RELOC_EIP, x->e->p - 4);
     xlat_stack_pushed(x, size);
     xlat_stack_sync(x);
     return true;
