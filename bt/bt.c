@@ -248,7 +248,6 @@ static struct block *lookup_or_step(struct bt *bt, uint32_t guest_rip)
 
 static void chain(struct bt *bt, const struct chain_site *site, const struct block *b)
 {
-    const struct block *from = tcache_by_host(bt, (const uint8_t *)site);
     uint32_t stub = cache_off(bt, (const uint8_t *)site) - CHAIN_CALL_BYTES; /* site follows the call of stub_chain */
     uint32_t end = site->jump_end & CHAIN_OFFSET;
     unsigned gated = site->jump_end >> CHAIN_GATED_SHIFT & 3;
@@ -256,7 +255,7 @@ static void chain(struct bt *bt, const struct chain_site *site, const struct blo
     const uint8_t *to = bt->codemem.exec + entry;
     int32_t rel;
 
-    if ((site->jump_end & CHAIN_CROSSES_PAGE) && !(bt_has(bt, BT_LINKS) && links_add(bt, bt->ctx->w, from, b, end, stub))) {
+    if ((site->jump_end & CHAIN_CROSSES_PAGE) && !(bt_has(bt, BT_LINKS) && links_add(bt, bt->ctx->w, tcache_by_host(bt, (const uint8_t *)site), b, end, stub))) {
         if (bt->e.end - bt->e.p < BLOCK_ROOM)
             return;
         to = xlat_emit_guard(bt, bt->ctx, b, entry);
@@ -679,7 +678,7 @@ static void run_block(struct bt *bt)
 {
     struct cpu *cpu = bt->cpu;
     uint32_t rip = (uint32_t)cpu->rip;
-    const uint8_t *pc = bt->ctx->jump_table[rip & 0xffff];
+    const uint8_t *pc = ctx_jump(bt->ctx, rip);
     struct block *b = NULL;
 
     if (pc == bt->stub_miss) {
@@ -798,14 +797,14 @@ static void on_space_changed(void *opaque)
 
 static int make_table_template(struct bt *bt)
 {
-    const uint8_t *entries[GUEST_PAGE_SIZE / 8];
+    uint32_t entries[GUEST_PAGE_SIZE / 4];
     int fd = memfd_create("ringer-jump-table", MFD_CLOEXEC);
 
     if (fd < 0)
         return -errno;
     for (size_t i = 0; i < ARRAY_SIZE(entries); i++)
-        entries[i] = bt->stub_miss;
-    for (size_t done = 0; done < JUMP_TABLE_ENTRIES * 8; done += sizeof(entries)) {
+        entries[i] = (uint32_t)(uintptr_t)bt->stub_miss;
+    for (size_t done = 0; done < JUMP_TABLE_ENTRIES * 4; done += sizeof(entries)) {
         if (write(fd, entries, sizeof(entries)) != sizeof(entries)) {
             close(fd);
             return -EIO;
@@ -858,8 +857,9 @@ struct bt *bt_create(struct cpu *cpu, const struct bt_options *opt, const char *
     if (opt->is_lockstep || !opt->want_tiers)
         bt->opt.without |= 1u << BT_TIERS;
     bt->frame_blocks = calloc(bt->n_frames + 1, sizeof(*bt->frame_blocks));
+    bt->by_host = calloc((opt->cache_bytes ? opt->cache_bytes : DEFAULT_CACHE_BYTES) / BY_HOST_STEP + 2, sizeof(*bt->by_host));
     error = codemem_create(&bt->codemem, opt->cache_bytes ? opt->cache_bytes : DEFAULT_CACHE_BYTES);
-    if (error || !bt->frame_blocks || !bt->frame_kills || !bt->frame_sites || !bt->heat || !bt->templates || !bt->frame_changed ||
+    if (error || !bt->frame_blocks || !bt->frame_kills || !bt->frame_sites || !bt->heat || !bt->by_host || !bt->templates || !bt->frame_changed ||
         !bt->hash) {
         *why = error ? "cannot map the code cache (does the host forbid generated code?)" : "out of memory";
         goto out_free;
@@ -904,6 +904,7 @@ out_codemem:
         close(bt->table_fd);
     codemem_destroy(&bt->codemem);
 out_free:
+    free(bt->by_host);
     free(bt->templates);
     free(bt->frame_changed);
     free(bt->frame_blocks);
@@ -930,6 +931,8 @@ void bt_destroy(struct bt *bt)
     munmap(bt->return_stack, RETURN_STACK_GUARD + RETURN_STACK_BYTES + 4096);
     close(bt->table_fd);
     codemem_destroy(&bt->codemem);
+    for (unsigned i = 0; i < BLOCK_CHUNKS && bt->blocks[i]; i++)
+        free(bt->blocks[i]);
     free(bt->by_host);
     free(bt->recover);
     free(bt->relocs);

@@ -328,14 +328,19 @@ void emit_jcc(struct emit *e, unsigned cc, const void *target)
     put_rel32(e, target);
 }
 
-void emit_jmp_mem(struct emit *e, struct hmem m)
-{
-    insn_rm(e, false, 0, 0xff, 4, m);
-}
-
 void emit_call_mem(struct emit *e, struct hmem m)
 {
     insn_rm(e, false, 0, 0xff, 2, m);
+}
+
+void emit_jmp_reg(struct emit *e, int r)
+{
+    insn_rr(e, false, 0, 0xff, 4, r, false);
+}
+
+void emit_call_reg(struct emit *e, int r)
+{
+    insn_rr(e, false, 0, 0xff, 2, r, false);
 }
 
 void emit_ret(struct emit *e)

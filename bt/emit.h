@@ -107,8 +107,9 @@ void emit_bswap64(struct emit *e, int r);
 /* Control flow.  Targets are executable addresses. */
 void emit_jmp(struct emit *e, const void *target);
 void emit_call(struct emit *e, const void *target);
-void emit_jmp_mem(struct emit *e, struct hmem m);
 void emit_call_mem(struct emit *e, struct hmem m);
+void emit_jmp_reg(struct emit *e, int r);
+void emit_call_reg(struct emit *e, int r);
 void emit_ret(struct emit *e);
 void emit_jcc(struct emit *e, unsigned cc, const void *target); /* near, rel32 */
 

@@ -132,7 +132,7 @@ static const uint8_t *go_to(struct bt *bt, uint32_t rip)
         return FAST_DONE;
     if (c != old)
         ctx_enter(bt, c);
-    return c->jump_table[rip & 0xffff];
+    return ctx_jump(c, rip);
 }
 
 /* --- the instructions --- */

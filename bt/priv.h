@@ -21,9 +21,13 @@
 #define R_SP H_R12
 
 #define JUMP_TABLE_ENTRIES 65536u /* indexed by the low 16 bits of EIP: one movzx, flag-neutral */
+#define JUMP_TABLE_PIECE 64 /* entries cleared together */
 #define RETURN_STACK_BYTES (64 * 1024)
 #define BLOCK_MAX_INSNS 64
 #define BLOCK_HASH_BITS 19
+#define BLOCK_CHUNK 2048u
+#define BLOCK_CHUNKS 8192u
+#define BY_HOST_STEP 512u
 #define TEMPLATE_BITS 17
 #define RELOCS_MAX 1024 /* places of one block that depend on where it lies */
 #define BLOCK_ROOM 16384 /* host bytes one block may take at most, exits included */
@@ -134,21 +138,21 @@ struct recover {
 
 enum gate { GATE_NONE, GATE_X87, GATE_SSE, GATE_AVX }; /* each includes those before it */
 
-struct block {
+struct block { /* what is looked for often comes first, in one line of the cache */
     /* key */
-    uint32_t guest_rip, cs_base, cs_limit, mode;
     uint64_t code; /* frame << 12 | offset */
+    uint32_t guest_rip, mode, cs_base, cs_limit;
+    struct block *hash_next;
+    uint32_t indirect, direct, gated, host_end; /* cache offsets: entries (gated: after the FP gate), end */
+    uint32_t number;       /* of blocks translated before it */
     uint32_t second_frame; /* + 1, of a block made of one instruction that crosses a page; 0: none */
     uint16_t guest_len, n_insns;
     uint8_t gate; /* enum gate needed */
-    uint32_t number; /* of blocks translated before it */
     bool is_dead;
-    uint32_t direct, indirect, gated, host_end; /* cache offsets: entries (gated: after the FP gate), end */
+    bool is_relocatable;   /* may be copied to another EIP */
     uint32_t recover_first, n_recover; /* of bt->recover; the same ones for all copies of a block */
     uint32_t reloc_first;              /* of bt->relocs, too */
     uint16_t n_relocs;
-    bool is_relocatable;               /* may be copied to another EIP */
-    struct block *hash_next;
     struct in_frame { /* doubly linked, for both frames: libraries that are elsewhere in each process make long lists */
         struct block *next, *prev;
     } in_frame, in_frame2;
@@ -167,15 +171,32 @@ struct ctx {
     struct ctx *hash_next;
     struct window *w;
     uint32_t mode, cs_base, cs_limit;
-    uint16_t filled; /* a bit for each 4,096 entries of jump_table that may hold something */
-    const uint8_t **jump_table; /* private copy-on-write mapping; every entry initially the miss stub */
+    uint64_t filled[JUMP_TABLE_ENTRIES / 64 / JUMP_TABLE_PIECE]; /* a bit for each piece of jump_table that may hold something */
+    uint32_t *jump_table; /* host addresses; private copy-on-write mapping, every entry initially the miss stub */
     struct far_entry *far;      /* [FAR_ENTRIES] in real and virtual-8086 mode, else NULL */
 };
 
 static inline void ctx_set_jump(struct ctx *c, uint32_t guest_rip, const uint8_t *to)
 {
-    c->jump_table[guest_rip & 0xffff] = to;
-    c->filled |= (uint16_t)(1u << (guest_rip >> 12 & 15));
+    uint32_t i = guest_rip & (JUMP_TABLE_ENTRIES - 1);
+
+    c->jump_table[i] = (uint32_t)(uintptr_t)to;
+    c->filled[i / JUMP_TABLE_PIECE / 64] |= 1ull << (i / JUMP_TABLE_PIECE % 64);
+}
+static inline const uint8_t *ctx_jump(const struct ctx *c, uint32_t guest_rip)
+{
+    return (const uint8_t *)(uintptr_t)c->jump_table[guest_rip & (JUMP_TABLE_ENTRIES - 1)];
+}
+/* R9 = the host address to go to for guest EIP R8, by the jump table in R10. */
+static inline void emit_jump_entry(struct emit *e)
+{
+    emit_movzx16(e, H_R9, H_R8);                           /* movzx r9d, r8w        */
+    emit_load(e, H_R9, HMEM_X(H_R10, H_R9, 2, 0), 4);      /* mov   r9d, [r10+r9*4] */
+}
+static inline void emit_load_jump(struct emit *e)
+{
+    emit_load(e, H_R10, HOT(jump_table), 8);               /* mov   r10, table      */
+    emit_jump_entry(e);
 }
 
 struct bt_stats {
@@ -223,14 +244,16 @@ struct bt {
     int table_fd; /* memfd template of a jump table */
 
     struct block **hash; /* BLOCK_HASH_SIZE chains */
-    struct block **by_host; /* sorted by host offset */
-    uint32_t n_blocks, cap_blocks;
+    struct block *blocks[BLOCK_CHUNKS]; /* BLOCK_CHUNK each, in the order of host offsets; block_at() */
+    uint32_t n_blocks;
+    uint32_t *by_host; /* index of the block at each BY_HOST_STEP bytes of the cache, or of the next one */
+    uint32_t n_by_host;
     struct recover *recover;
     uint32_t n_recover, cap_recover;
     uint16_t *relocs;       /* see reloc.c */
     uint32_t n_relocs, cap_relocs;
     uint16_t new_relocs[RELOCS_MAX]; /* of the block that is being translated */
-    uint32_t *templates;    /* 1 + index in by_host of a block, by code and mode; 0: none */
+    uint32_t *templates;    /* 1 + index of a block, by code and mode; 0: none */
     uint32_t *frame_changed; /* per frame: blocks there were when one of its sites changed last */
     struct block **frame_blocks; /* per frame */
     uint8_t *frame_kills;        /* per frame: how often its code was given up lately because it was written to */
@@ -265,6 +288,11 @@ struct bt {
 #endif
 };
 
+static inline struct block *block_at(const struct bt *bt, uint32_t index)
+{
+    return &bt->blocks[index / BLOCK_CHUNK][index % BLOCK_CHUNK];
+}
+
 static inline bool bt_has(const struct bt *bt, enum bt_technique t)
 {
     return !(bt->opt.without >> t & 1);
@@ -289,7 +317,7 @@ void stubs_generate(struct bt *bt);
 /* Room for one more than n elements at *p; ends the program if there is no memory. */
 void bt_grow(void **p, uint32_t n, uint32_t *cap, size_t size);
 struct block *tcache_find(struct bt *bt, uint64_t code, const struct ctx *ctx, uint32_t guest_rip);
-struct block *tcache_new(struct bt *bt); /* zeroed, not yet visible */
+struct block *tcache_new(struct bt *bt); /* zeroed; the next call returns the same one if it was not inserted */
 void tcache_insert(struct bt *bt, struct block *b);
 struct block *tcache_by_host(const struct bt *bt, const uint8_t *host_pc); /* NULL: not in a block */
 static inline uint32_t recover_rip(const struct block *b, const struct recover *r)
@@ -309,7 +337,7 @@ void ctx_code_gone(void *bt, struct window *w, uint32_t page);
 void ctx_drop_all(struct bt *bt);
 
 /* jumptable.c: n entries from first on, around the end of the table; others near them may go too */
-void jump_table_clear(const uint8_t **table, uint32_t first, uint32_t n, const uint8_t *miss);
+void jump_table_clear(struct ctx *c, uint32_t first, uint32_t n, const uint8_t *miss);
 
 void bt_reset_return_stack(struct bt *bt);
 bool site_is_callout(const struct bt *bt, uint64_t code);
@@ -350,7 +378,7 @@ const uint8_t *soft_miss(struct bt *bt);
 /* reloc.c: the same code at another EIP. */
 /* A block of ctx's mode for this code, at any EIP, that a translation of today would equal; NULL: none. */
 const struct block *template_find(const struct bt *bt, uint64_t code, const struct ctx *ctx);
-void template_note(struct bt *bt, uint32_t index); /* of a new block in by_host */
+void template_note(struct bt *bt, uint32_t index); /* of a new block */
 /* A copy of block t for guest_rip.  NULL: it must be translated. */
 struct block *relocate_block(struct bt *bt, const struct block *t, uint32_t guest_rip);
 /* True: fresh, translated for the same EIP, is what relocate_block() would have made of it. */

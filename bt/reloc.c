@@ -20,7 +20,7 @@ static uint32_t *slot_of(const struct bt *bt, uint64_t code, uint32_t mode)
 
 void template_note(struct bt *bt, uint32_t index)
 {
-    const struct block *b = bt->by_host[index];
+    const struct block *b = block_at(bt, index);
 
     if (b->is_relocatable)
         *slot_of(bt, b->code, b->mode) = index + 1;
@@ -41,7 +41,7 @@ const struct block *template_find(const struct bt *bt, uint64_t code, const stru
 
     if (index == 0)
         return NULL;
-    b = bt->by_host[index - 1];
+    b = block_at(bt, index - 1);
     if (b->code != code || b->mode != ctx->mode || b->cs_base != ctx->cs_base || b->cs_limit != ctx->cs_limit || b->is_dead)
         return NULL;
     return (bt->frame_sites[code >> 12] & site_bits(b)) && b->number < bt->frame_changed[code >> 12] ? NULL : b;

@@ -16,11 +16,12 @@
 #define SOFT_FILLS 4
 #define SOFT_CREDIT_MAX 32 /* times what one miss gives */
 
+/* Blocks of one page are near each other. */
 static unsigned block_hash(uint64_t code, uint32_t rip, uint32_t mode)
 {
-    uint64_t h = (code ^ (uint64_t)rip << 7 ^ (uint64_t)mode << 29) * 0x9e3779b97f4a7c15ull;
+    uint64_t page = (code >> GUEST_PAGE_SHIFT ^ (uint64_t)(rip >> GUEST_PAGE_SHIFT) << 21 ^ (uint64_t)mode << 41) * 0x9e3779b97f4a7c15ull;
 
-    return (unsigned)(h >> (64 - BLOCK_HASH_BITS));
+    return (unsigned)((page >> (64 - BLOCK_HASH_BITS)) + (code & GUEST_PAGE_MASK)) & ((1u << BLOCK_HASH_BITS) - 1);
 }
 
 struct block *tcache_find(struct bt *bt, uint64_t code, const struct ctx *ctx, uint32_t guest_rip)
@@ -36,10 +37,14 @@ struct block *tcache_find(struct bt *bt, uint64_t code, const struct ctx *ctx, u
 
 struct block *tcache_new(struct bt *bt)
 {
-    struct block *b = calloc(1, sizeof(*b));
+    struct block **chunk = &bt->blocks[bt->n_blocks / BLOCK_CHUNK], *b;
 
-    if (!b)
+    if (!*chunk)
+        *chunk = malloc(BLOCK_CHUNK * sizeof(**chunk));
+    if (!*chunk)
         BUG("out of memory for blocks");
+    b = block_at(bt, bt->n_blocks);
+    *b = (struct block){0};
     return b;
 }
 
@@ -99,11 +104,9 @@ void tcache_insert(struct bt *bt, struct block *b)
     uint64_t frame = b->code >> 12;
     struct block **head = &bt->hash[block_hash(b->code, b->guest_rip, b->mode)];
     uint8_t *flags = guestmem_code_flags(bt->cpu->board.guestmem);
-    void *p = bt->by_host;
 
-    bt_grow(&p, bt->n_blocks, &bt->cap_blocks, sizeof(*bt->by_host));
-    bt->by_host = p;
-    bt->by_host[bt->n_blocks] = b;
+    for (; bt->n_by_host * BY_HOST_STEP < b->host_end; bt->n_by_host++)
+        bt->by_host[bt->n_by_host] = bt->n_blocks;
     template_note(bt, bt->n_blocks++);
     b->hash_next = *head;
     *head = b;
@@ -126,20 +129,16 @@ void tcache_insert(struct bt *bt, struct block *b)
 
 struct block *tcache_by_host(const struct bt *bt, const uint8_t *host_pc)
 {
-    uint32_t off, lo = 0, hi = bt->n_blocks;
+    uint32_t off, i;
 
     if (host_pc < bt->codemem.exec || host_pc >= bt->codemem.exec + bt->codemem.size)
         return NULL;
     off = cache_off(bt, host_pc);
-    while (lo < hi) {
-        uint32_t mid = (lo + hi) / 2;
-
-        if (bt->by_host[mid]->host_end <= off)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo < bt->n_blocks && bt->by_host[lo]->indirect <= off ? bt->by_host[lo] : NULL;
+    if (off / BY_HOST_STEP >= bt->n_by_host)
+        return NULL;
+    for (i = bt->by_host[off / BY_HOST_STEP]; i < bt->n_blocks && block_at(bt, i)->host_end <= off; i++)
+        ;
+    return i < bt->n_blocks && block_at(bt, i)->indirect <= off ? block_at(bt, i) : NULL;
 }
 
 const struct recover *tcache_recover(const struct bt *bt, const struct block *b, const uint8_t *host_pc)
@@ -219,7 +218,7 @@ void tcache_flush(struct bt *bt)
     uint8_t *flags = guestmem_code_flags(bt->cpu->board.guestmem);
 
     for (uint32_t i = 0; i < bt->n_blocks; i++) {
-        struct block *b = bt->by_host[i];
+        const struct block *b = block_at(bt, i);
 
         if (!b->is_dead) {
             bt->frame_blocks[b->code >> 12] = NULL;
@@ -229,10 +228,9 @@ void tcache_flush(struct bt *bt)
                 flags[b->second_frame - 1] &= (uint8_t)~1u;
             }
         }
-        free(b);
     }
     memset(bt->hash, 0, sizeof(*bt->hash) << BLOCK_HASH_BITS);
-    bt->n_blocks = 0;
+    bt->n_blocks = bt->n_by_host = 0;
     bt->n_recover = bt->n_relocs = 0;
     memset(bt->templates, 0, sizeof(*bt->templates) << TEMPLATE_BITS);
     bt->e.p = bt->codemem.write + bt->code_start;
@@ -261,7 +259,7 @@ static unsigned ctx_hash_of(const struct window *w, uint32_t mode, uint32_t cs_b
 
 static bool reset_jump_table(struct bt *bt, struct ctx *c)
 {
-    void *p = mmap(c->jump_table, JUMP_TABLE_ENTRIES * 8, PROT_READ | PROT_WRITE,
+    void *p = mmap(c->jump_table, JUMP_TABLE_ENTRIES * 4, PROT_READ | PROT_WRITE,
                    MAP_PRIVATE | (c->jump_table ? MAP_FIXED : 0), bt->table_fd, 0);
 
     if (p == MAP_FAILED)
@@ -273,7 +271,7 @@ static bool reset_jump_table(struct bt *bt, struct ctx *c)
 /* Far entries that lead here belong to contexts of the same window: all of those die together. */
 static void ctx_free(struct ctx *c)
 {
-    munmap(c->jump_table, JUMP_TABLE_ENTRIES * 8);
+    munmap(c->jump_table, JUMP_TABLE_ENTRIES * 4);
     free(c->far);
     free(c);
 }
@@ -334,13 +332,7 @@ void ctx_code_gone(void *opaque, struct window *w, uint32_t page)
                 bt->n_ctx--;
                 continue;
             }
-            uint32_t first = ((page << 12) - c->cs_base) & 0xffff;
-
-            if (!(c->filled >> (first >> 12) & 1) && !(c->filled >> ((first + GUEST_PAGE_MASK) >> 12 & 15) & 1)) {
-                link = &c->hash_next;
-                continue;
-            }
-            jump_table_clear(c->jump_table, first, GUEST_PAGE_SIZE, bt->stub_miss);
+            jump_table_clear(c, ((page << 12) - c->cs_base) & 0xffff, GUEST_PAGE_SIZE, bt->stub_miss);
             link = &c->hash_next;
         }
     }

@@ -445,7 +445,6 @@ static struct block *translate(struct bt *bt, const struct ctx *ctx, uint32_t gu
         x.n = scan(&x, insns, rips, view + code, avail);
     }
     if (x.n == 0) {
-        free(x.b);
         return NULL;
     }
     x.b->n_insns = (uint16_t)x.n;
@@ -493,7 +492,6 @@ static void check_relocated(struct bt *bt, const struct ctx *ctx, const struct b
         block_dump(bt, b, stderr);
         BUG("block %#x, moved, is not what a translation would be", b->guest_rip);
     }
-    free(fresh);
     bt->e = e;
     bt->n_recover = n_recover;
     bt->n_relocs = n_relocs;
@@ -504,17 +502,18 @@ struct block *translate_block(struct bt *bt, struct ctx *ctx, uint32_t guest_rip
     const struct block *t = bt_has(bt, BT_RELOC) && second_frame < 0 ? template_find(bt, code, ctx) : NULL;
     struct block *b = t ? relocate_block(bt, t, guest_rip) : NULL;
 
-    if (b && bt->opt.is_checked)
-        check_relocated(bt, ctx, b);
-    if (b)
-        bt->stats.relocated++;
-    else
+    bool is_copy = b != NULL;
+
+    if (!b)
         b = translate(bt, ctx, guest_rip, code, second_frame);
     if (!b)
         return NULL;
+    bt->stats.relocated += is_copy;
     bt->stats.guest_bytes += b->guest_len;
     bt->stats.host_bytes += b->host_end - b->indirect;
     tcache_insert(bt, b);
+    if (is_copy && bt->opt.is_checked)
+        check_relocated(bt, ctx, b);
     log_at(LOG_BT, "block %#x+%u mode %#x: %u insns, %u host bytes", guest_rip, b->guest_len, b->mode, b->n_insns,
            b->host_end - b->indirect);
     if (log_mask & LOG_CODE)

@@ -100,9 +100,8 @@ static void jump_r8(struct xlat *x)
 {
     struct emit *e = x->e;
 
-    emit_load(e, H_R10, HOT(jump_table), 8);                  /* mov   r10, table         */
-    emit_movzx16(e, H_R9, H_R8);                              /* movzx r9d, r8w           */
-    emit_jmp_mem(e, HMEM_X(H_R10, H_R9, 3, 0));               /* jmp   [r10+r9*8]         */
+    emit_load_jump(e);
+    emit_jmp_reg(e, H_R9);                                    /* jmp   r9                 */
 }
 
 /* Return address to the guest stack; R8-R10 used. */
@@ -187,9 +186,8 @@ static bool flow_call_ind(struct xlat *x, const struct insn *in)
         return false;
     if (reg != H_R8)
         emit_mov_rr32(e, H_R8, reg);
-    emit_load(e, H_R10, HOT(jump_table), 8);                  /* mov   r10, table         */
-    emit_movzx16(e, H_R9, H_R8);                              /* movzx r9d, r8w           */
-    emit_call_mem(e, HMEM_X(H_R10, H_R9, 3, 0));              /* call  [r10+r9*8]         */
+    emit_load_jump(e);
+    emit_call_reg(e, H_R9);                                   /* call  r9                 */
     return_point(x, ret);
     return true;
 }
