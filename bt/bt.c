@@ -853,13 +853,12 @@ struct bt *bt_create(struct cpu *cpu, const struct bt_options *opt, const char *
     bt->frame_sites = calloc(bt->n_frames + 1, sizeof(*bt->frame_sites));
     bt->heat = calloc(1u << HEAT_BITS, sizeof(*bt->heat));
     bt->templates = calloc(1u << TEMPLATE_BITS, sizeof(*bt->templates));
-    bt->frame_changed = calloc(bt->n_frames + 1, sizeof(*bt->frame_changed));
     if (opt->is_lockstep || !opt->want_tiers)
         bt->opt.without |= 1u << BT_TIERS;
     bt->frame_blocks = calloc(bt->n_frames + 1, sizeof(*bt->frame_blocks));
     bt->by_host = calloc((opt->cache_bytes ? opt->cache_bytes : DEFAULT_CACHE_BYTES) / BY_HOST_STEP + 2, sizeof(*bt->by_host));
     error = codemem_create(&bt->codemem, opt->cache_bytes ? opt->cache_bytes : DEFAULT_CACHE_BYTES);
-    if (error || !bt->frame_blocks || !bt->frame_kills || !bt->frame_sites || !bt->heat || !bt->by_host || !bt->templates || !bt->frame_changed ||
+    if (error || !bt->frame_blocks || !bt->frame_kills || !bt->frame_sites || !bt->heat || !bt->by_host || !bt->templates ||
         !bt->hash) {
         *why = error ? "cannot map the code cache (does the host forbid generated code?)" : "out of memory";
         goto out_free;
@@ -906,7 +905,6 @@ out_codemem:
 out_free:
     free(bt->by_host);
     free(bt->templates);
-    free(bt->frame_changed);
     free(bt->frame_blocks);
     free(bt->frame_kills);
     free(bt->frame_sites);
@@ -937,7 +935,6 @@ void bt_destroy(struct bt *bt)
     free(bt->recover);
     free(bt->relocs);
     free(bt->templates);
-    free(bt->frame_changed);
     free(bt->frame_blocks);
     free(bt->frame_kills);
     free(bt->frame_sites);

@@ -254,7 +254,7 @@ struct bt {
     uint32_t n_relocs, cap_relocs;
     uint16_t new_relocs[RELOCS_MAX]; /* of the block that is being translated */
     uint32_t *templates;    /* 1 + index of a block, by code and mode; 0: none */
-    uint32_t *frame_changed; /* per frame: blocks there were when one of its sites changed last */
+    uint32_t site_changed[1 << SITE_HASH_BITS]; /* blocks there were when a site changed last, by a hash of its 64 bytes of memory */
     struct block **frame_blocks; /* per frame */
     uint8_t *frame_kills;        /* per frame: how often its code was given up lately because it was written to */
     uint64_t kills_since_ns;
@@ -345,6 +345,10 @@ bool site_note_fault(struct bt *bt, uint64_t code, unsigned faults); /* true: en
 static inline uint64_t site_bit(uint64_t code) /* of bt->frame_sites */
 {
     return 1ull << (code >> 6 & 63);
+}
+static inline uint32_t site_line(uint64_t code) /* index in bt->site_changed; the next 64 bytes have the next one */
+{
+    return (uint32_t)((code >> GUEST_PAGE_SHIFT) * 0x9e3779b1u + (code >> 6 & 63)) & ((1u << SITE_HASH_BITS) - 1);
 }
 uint32_t site_index(const struct bt *bt, uint64_t code); /* SITE_NONE: not a call-out */
 /* A fault that a software lookup would avoid.  True: enough of them, from now on it is one. */

@@ -1,8 +1,7 @@
 /* The same code at another EIP: libraries lie elsewhere in each process.  A translation holds its EIP in few places, which are noted
  * while it is made (emit_note()); so the block is copied, and these places are put right, in a tenth of the time.
  *
- * A copy equals what translating today would make: blocks whose frame had a change of sites since are no templates
- * (struct bt.frame_changed).  With checked addresses that is verified for each copy. */
+ * A copy equals what translating today would make: blocks where a site changed since are no templates (struct bt.site_changed).  With checked addresses that is verified for each copy. */
 #include "bt/priv.h"
 
 #include <stdlib.h>
@@ -26,12 +25,15 @@ void template_note(struct bt *bt, uint32_t index)
         *slot_of(bt, b->code, b->mode) = index + 1;
 }
 
-/* Bits of frame_sites for all of the block. */
-static uint64_t site_bits(const struct block *b)
+/* Did a site in the block change since it was translated? */
+static bool is_outdated(const struct bt *bt, const struct block *b)
 {
-    uint64_t first = site_bit(b->code), last = site_bit(b->code + b->guest_len - 1);
+    uint64_t sites = bt->frame_sites[b->code >> GUEST_PAGE_SHIFT], end = b->code + b->guest_len;
 
-    return last | (last - first);
+    for (uint64_t line = b->code & ~63ull; line < end; line += 64)
+        if ((sites & site_bit(line)) && b->number < bt->site_changed[site_line(line)])
+            return true;
+    return false;
 }
 
 const struct block *template_find(const struct bt *bt, uint64_t code, const struct ctx *ctx)
@@ -44,7 +46,7 @@ const struct block *template_find(const struct bt *bt, uint64_t code, const stru
     b = block_at(bt, index - 1);
     if (b->code != code || b->mode != ctx->mode || b->cs_base != ctx->cs_base || b->cs_limit != ctx->cs_limit || b->is_dead)
         return NULL;
-    return (bt->frame_sites[code >> 12] & site_bits(b)) && b->number < bt->frame_changed[code >> 12] ? NULL : b;
+    return is_outdated(bt, b) ? NULL : b;
 }
 
 static uint32_t get32(const uint8_t *p)

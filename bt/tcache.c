@@ -377,7 +377,7 @@ struct ctx *ctx_current(struct bt *bt)
 /* Blocks translated by now may hold it as it was: none shall be copied. */
 static void site_changed(struct bt *bt, uint64_t code)
 {
-    bt->frame_changed[code >> 12] = (uint32_t)bt->stats.blocks;
+    bt->site_changed[site_line(code)] = (uint32_t)bt->stats.blocks;
 }
 
 static struct site *site_slot(const struct bt *bt, uint64_t code)
