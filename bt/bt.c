@@ -325,8 +325,7 @@ static bool is_spent(struct bt *bt, uint32_t index, uint64_t gla, bool is_write)
     return false;
 }
 
-/* A string instruction with software lookup is about to be interpreted.  True: it was not worth it, for long enough. */
-static bool spend_string(struct bt *bt, const struct callout_site *site)
+bool bt_spend_string(struct bt *bt, const struct callout_site *site)
 {
     const uint64_t *gpr = bt->cpu->gpr;
     bool is_write = site->arg & SOFT_WRITES;
@@ -379,7 +378,7 @@ static const uint8_t *on_callout(struct bt *bt)
         return NULL;
     }
     indirect = needs_of(cpu);
-    bool is_string = site.fast == FAST_NONE && (site.arg & SOFT_STRING), is_unworthy = is_string && spend_string(bt, &site);
+    bool is_string = (site.fast == FAST_NONE || site.fast == FAST_STRING) && (site.arg & SOFT_STRING), is_unworthy = is_string && bt_spend_string(bt, &site);
     cpu_step(cpu);
     fill_missing(bt);
     if (is_unworthy) {

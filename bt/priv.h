@@ -374,6 +374,8 @@ void links_check(struct bt *bt, struct window *w, uint32_t page);
 void links_cut_page(struct bt *bt, const struct window *w, uint32_t page);
 void links_forget(struct links *ls); /* the code cache is emptied */
 
+/* bt.c: a string instruction with software lookup is executed.  True: it was not worth it, for long enough. */
+bool bt_spend_string(struct bt *bt, const struct callout_site *site);
 /* bt.c: after an instruction of the interpreter or a device, may control go on in the current context? */
 bool bt_may_go_on(struct bt *bt);
 /* bt.c, called by stub_soft with all of the guest's state saved: fill the entry for hot.soft_gla.  Returns where to go on, or an exit reason. */

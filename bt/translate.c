@@ -75,8 +75,14 @@ void xlat_callout_string(struct xlat *x, const struct insn *in, unsigned soft)
 {
     struct callout_site site = {.guest_rip = x->rips[x->i], .insn_len = in->len, .may_resume = true,
                                 .cause = cause_of(x->bt, in->desc, true), .site = x->soft, .arg = (uint8_t)(SOFT_STRING | soft)};
+    /* in lock-step the interpreter does them whole */
+    bool is_fast = bt_has(x->bt, BT_FAST) && !x->bt->lockstep && (insn_is(in, op_movs) || insn_is(in, op_stos));
 
-    emit_site(x, x->bt->stub_callout, &site);
+    if (is_fast) {
+        site.fast = FAST_STRING;
+        site.arg2 = (uint8_t)((in->opcode & 1 ? in->opsize : 1) | (in->rep ? STRING_REP : 0));
+    }
+    emit_site(x, is_fast ? x->bt->stub_fast : x->bt->stub_callout, &site);
     x->gated = GATE_NONE;
 }
 
