@@ -29,6 +29,8 @@
 #define PTE_PS 0x080u
 #define PAGE_MAPPED(frame, w) ((uint32_t)(((frame) + 1) << 1 | (w)))
 
+#define GROUP_BYTES 256u
+
 /* One guest page-table page that windows were filled from, with a copy of what it held. */
 struct ptable {
     struct ptable *next; /* hash chain */
@@ -37,6 +39,7 @@ struct ptable {
     uint8_t entry_size;  /* 4 or 8 */
     uint8_t span_shift;  /* bytes of linear space an entry covers, as a shift */
     bool is_dir;
+    uint16_t groups;     /* a bit for each GROUP_BYTES that something was mapped through: only these are copied and compared */
     uint64_t epoch;      /* compared in this epoch */
     unsigned n_users, cap_users;
     struct ptable_user {
@@ -302,9 +305,16 @@ static void drop_entry(struct windows *ws, struct window *w, const struct ptable
 /* Entry i changed (or must be looked at): drop what windows mapped through it, unless only A or D were newly set. */
 static void table_sync_entry(struct windows *ws, struct ptable *t, unsigned i)
 {
-    uint64_t old = load_le(t->copy + i * t->entry_size, t->entry_size);
-    uint64_t new = load_le(t->host + i * t->entry_size, t->entry_size);
+    unsigned group = i * t->entry_size / GROUP_BYTES;
+    uint64_t old, new;
 
+    if (!(t->groups >> group & 1)) { /* the first one that matters */
+        t->groups |= (uint16_t)(1u << group);
+        memcpy(t->copy + group * GROUP_BYTES, t->host + group * GROUP_BYTES, GROUP_BYTES);
+        return;
+    }
+    old = load_le(t->copy + i * t->entry_size, t->entry_size);
+    new = load_le(t->host + i * t->entry_size, t->entry_size);
     if (old == new)
         return;
     store_le(t->copy + i * t->entry_size, t->entry_size, new);
@@ -318,10 +328,14 @@ static void table_sync(struct windows *ws, struct ptable *t)
 {
     t->epoch = ws->epoch;
     ws->stats.syncs++;
-    if (memcmp(t->copy, t->host, sizeof(t->copy)) == 0)
-        return;
-    for (unsigned i = 0; i < 4096u / t->entry_size; i++)
-        table_sync_entry(ws, t, i);
+    for (unsigned groups = t->groups; groups; groups &= groups - 1) {
+        unsigned at = (unsigned)__builtin_ctz(groups) * GROUP_BYTES;
+
+        if (memcmp(t->copy + at, t->host + at, GROUP_BYTES) == 0)
+            continue;
+        for (unsigned i = at; i < at + GROUP_BYTES; i += t->entry_size)
+            table_sync_entry(ws, t, i / t->entry_size);
+    }
 }
 
 static struct ptable *table_find(struct windows *ws, gpa_t gpa, uint8_t entry_size, uint8_t span_shift, bool is_dir)
@@ -341,7 +355,10 @@ static struct ptable *table_find(struct windows *ws, gpa_t gpa, uint8_t entry_si
         BUG("out of memory for page-table copies");
     *t = (struct ptable){.next = *head, .gpa = gpa, .host = run.host, .entry_size = entry_size, .span_shift = span_shift,
                          .is_dir = is_dir, .epoch = ws->epoch};
-    memcpy(t->copy, run.host, sizeof(t->copy));
+    if (is_dir) { /* compared with others */
+        t->groups = UINT16_MAX;
+        memcpy(t->copy, run.host, sizeof(t->copy));
+    }
     *head = t;
     return t;
 }
