@@ -12,7 +12,6 @@
 #define FEW_WINDOWS 96     /* at first; more when address spaces come back whose windows were taken away */
 #define MORE_WINDOWS 8
 #define RECENT_BITS 12
-#define COMPARED 128        /* bytes of page directories at once */
 #define MAX_OWN 32         /* supervisor windows of one address space */
 #define OWN_VISITS 8       /* an address space that comes so often, with fewer than MAX_OWN others in between, gets one */
 #define LOW_GUARD 65536 /* string instructions that count down stop here, at their first byte below */
@@ -302,17 +301,23 @@ static void drop_entry(struct windows *ws, struct window *w, const struct ptable
     table_remove_user(ws, leaf, w, gla);
 }
 
+/* True: it was not copied yet. */
+static bool table_use_group(struct ptable *t, unsigned group)
+{
+    if (t->groups >> group & 1)
+        return false;
+    t->groups |= (uint16_t)(1u << group);
+    memcpy(t->copy + group * GROUP_BYTES, t->host + group * GROUP_BYTES, GROUP_BYTES);
+    return true;
+}
+
 /* Entry i changed (or must be looked at): drop what windows mapped through it, unless only A or D were newly set. */
 static void table_sync_entry(struct windows *ws, struct ptable *t, unsigned i)
 {
-    unsigned group = i * t->entry_size / GROUP_BYTES;
     uint64_t old, new;
 
-    if (!(t->groups >> group & 1)) { /* the first one that matters */
-        t->groups |= (uint16_t)(1u << group);
-        memcpy(t->copy + group * GROUP_BYTES, t->host + group * GROUP_BYTES, GROUP_BYTES);
+    if (table_use_group(t, i * t->entry_size / GROUP_BYTES))
         return;
-    }
     old = load_le(t->copy + i * t->entry_size, t->entry_size);
     new = load_le(t->host + i * t->entry_size, t->entry_size);
     if (old == new)
@@ -328,13 +333,13 @@ static void table_sync(struct windows *ws, struct ptable *t)
 {
     t->epoch = ws->epoch;
     ws->stats.syncs++;
-    for (unsigned groups = t->groups; groups; groups &= groups - 1) {
-        unsigned at = (unsigned)__builtin_ctz(groups) * GROUP_BYTES;
-
-        if (memcmp(t->copy + at, t->host + at, GROUP_BYTES) == 0)
+    for (unsigned groups = t->groups, n, first; groups; groups &= ~0u << (first + n)) {
+        first = (unsigned)__builtin_ctz(groups);
+        n = (unsigned)__builtin_ctz(~(groups >> first));
+        if (memcmp(t->copy + first * GROUP_BYTES, t->host + first * GROUP_BYTES, n * GROUP_BYTES) == 0)
             continue;
-        for (unsigned i = at; i < at + GROUP_BYTES; i += t->entry_size)
-            table_sync_entry(ws, t, i / t->entry_size);
+        for (unsigned at = first * GROUP_BYTES; at < (first + n) * GROUP_BYTES; at += t->entry_size)
+            table_sync_entry(ws, t, at / t->entry_size);
     }
 }
 
@@ -355,10 +360,6 @@ static struct ptable *table_find(struct windows *ws, gpa_t gpa, uint8_t entry_si
         BUG("out of memory for page-table copies");
     *t = (struct ptable){.next = *head, .gpa = gpa, .host = run.host, .entry_size = entry_size, .span_shift = span_shift,
                          .is_dir = is_dir, .epoch = ws->epoch};
-    if (is_dir) { /* compared with others */
-        t->groups = UINT16_MAX;
-        memcpy(t->copy, run.host, sizeof(t->copy));
-    }
     *head = t;
     return t;
 }
@@ -564,10 +565,13 @@ static void window_rebase(struct windows *ws, struct window *w, const struct win
         if (to && to->epoch != ws->epoch)
             table_sync(ws, to);
         for (unsigned i = 0; i < 4096u / from->entry_size; i++) {
-            unsigned at = i * from->entry_size;
+            unsigned at = i * from->entry_size, group = at / GROUP_BYTES;
 
-            if (to && at % COMPARED == 0 && memcmp(from->copy + at, to->copy + at, COMPARED) == 0) {
-                i += COMPARED / from->entry_size - 1;
+            if (to && (from->groups >> group & 1))
+                (void)table_use_group(to, group);
+            if (at % GROUP_BYTES == 0 &&
+                (!(from->groups >> group & 1) || (to && memcmp(from->copy + at, to->copy + at, GROUP_BYTES) == 0))) {
+                i += GROUP_BYTES / from->entry_size - 1;
                 continue;
             }
             uint64_t old = load_le(from->copy + i * from->entry_size, from->entry_size);
