@@ -36,6 +36,7 @@ const char *const bt_technique_names[BT_TECHNIQUES] = {
     [BT_SOFT] = "soft",
     [BT_SHARE] = "share",
     [BT_RELOC] = "reloc",
+    [BT_JOIN] = "join",
 };
 
 /* --- entering --- */

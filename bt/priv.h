@@ -23,7 +23,7 @@
 #define JUMP_TABLE_ENTRIES 65536u /* indexed by the low 16 bits of EIP: one movzx, flag-neutral */
 #define JUMP_TABLE_PIECE 64 /* entries cleared together */
 #define RETURN_STACK_BYTES (64 * 1024)
-#define BLOCK_MAX_INSNS 64
+#define BLOCK_MAX_INSNS 32
 #define BLOCK_HASH_BITS 19
 #define BLOCK_CHUNK 2048u
 #define BLOCK_CHUNKS 8192u
@@ -317,6 +317,8 @@ void stubs_generate(struct bt *bt);
 /* Room for one more than n elements at *p; ends the program if there is no memory. */
 void bt_grow(void **p, uint32_t n, uint32_t *cap, size_t size);
 struct block *tcache_find(struct bt *bt, uint64_t code, const struct ctx *ctx, uint32_t guest_rip);
+/* The same for the contexts of block b. */
+struct block *tcache_find_like(struct bt *bt, uint64_t code, const struct block *b, uint32_t guest_rip);
 struct block *tcache_new(struct bt *bt); /* zeroed; the next call returns the same one if it was not inserted */
 void tcache_insert(struct bt *bt, struct block *b);
 struct block *tcache_by_host(const struct bt *bt, const uint8_t *host_pc); /* NULL: not in a block */

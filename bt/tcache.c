@@ -24,15 +24,23 @@ static unsigned block_hash(uint64_t code, uint32_t rip, uint32_t mode)
     return (unsigned)((page >> (64 - BLOCK_HASH_BITS)) + (code & GUEST_PAGE_MASK)) & ((1u << BLOCK_HASH_BITS) - 1);
 }
 
+static struct block *find(struct bt *bt, uint64_t code, uint32_t guest_rip, uint32_t mode, uint32_t cs_base, uint32_t cs_limit)
+{
+    struct block *b = bt->hash[block_hash(code, guest_rip, mode)];
+
+    while (b && (b->code != code || b->guest_rip != guest_rip || b->mode != mode || b->cs_base != cs_base || b->cs_limit != cs_limit))
+        b = b->hash_next;
+    return b;
+}
+
 struct block *tcache_find(struct bt *bt, uint64_t code, const struct ctx *ctx, uint32_t guest_rip)
 {
-    struct block *b = bt->hash[block_hash(code, guest_rip, ctx->mode)];
+    return find(bt, code, guest_rip, ctx->mode, ctx->cs_base, ctx->cs_limit);
+}
 
-    for (; b; b = b->hash_next)
-        if (b->code == code && b->guest_rip == guest_rip && b->mode == ctx->mode && b->cs_base == ctx->cs_base &&
-            b->cs_limit == ctx->cs_limit)
-            return b;
-    return NULL;
+struct block *tcache_find_like(struct bt *bt, uint64_t code, const struct block *b, uint32_t guest_rip)
+{
+    return find(bt, code, guest_rip, b->mode, b->cs_base, b->cs_limit);
 }
 
 struct block *tcache_new(struct bt *bt)

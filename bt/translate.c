@@ -232,7 +232,7 @@ static unsigned scan(struct xlat *x, struct insn *insns, uint32_t *rips, const u
     uint32_t rip = x->b->guest_rip;
     unsigned n = 0, off = 0, code_size = x->mode & MODE_CS32 ? 4 : 2;
 
-    while (n < BLOCK_MAX_INSNS && off < avail) {
+    while (n < x->max && off < avail) {
         struct insn *in = &insns[n];
 
         if (insn_decode(in, bytes + off, avail - off, code_size) != DECODE_OK)
@@ -245,6 +245,8 @@ static unsigned scan(struct xlat *x, struct insn *insns, uint32_t *rips, const u
         if (is_block_end(in))
             break;
         if (code_size == 2 && rip > 0xffff)
+            break;
+        if (x->joins && in->desc->iclass == BRANCH && off < avail && tcache_find_like(x->bt, x->b->code + off, x->b, rip))
             break;
     }
     return n;
@@ -419,8 +421,9 @@ static void keep_relocs(struct xlat *x)
     x->e->relocs = NULL;
 }
 
-/* Not inserted yet. */
-static struct block *translate(struct bt *bt, const struct ctx *ctx, uint32_t guest_rip, uint64_t code, int64_t second_frame)
+/* Not inserted yet.  like: a block that it shall have the length of, or NULL. */
+static struct block *translate(struct bt *bt, const struct ctx *ctx, uint32_t guest_rip, uint64_t code, int64_t second_frame,
+                               const struct block *like)
 {
     const uint8_t *view = guestmem_view(bt->cpu->board.guestmem);
     unsigned off = (unsigned)(code & GUEST_PAGE_MASK), avail = GUEST_PAGE_SIZE - off;
@@ -428,7 +431,8 @@ static struct block *translate(struct bt *bt, const struct ctx *ctx, uint32_t gu
     uint32_t rips[BLOCK_MAX_INSNS];
     uint8_t crossing[32];
     struct xlat x = {.bt = bt, .e = &bt->e, .mode = ctx->mode, .cs_base = ctx->cs_base, .cs_limit = ctx->cs_limit,
-                     .insns = insns, .rips = rips, .soft = SITE_NONE};
+                     .insns = insns, .rips = rips, .soft = SITE_NONE, .max = like ? like->n_insns : BLOCK_MAX_INSNS,
+                     .joins = !like && bt_has(bt, BT_JOIN)};
     uint8_t *gated_write;
 
     x.b = tcache_new(bt);
@@ -492,7 +496,7 @@ static void check_relocated(struct bt *bt, const struct ctx *ctx, const struct b
 {
     struct emit e = bt->e;
     uint32_t n_recover = bt->n_recover, n_relocs = bt->n_relocs;
-    struct block *fresh = translate(bt, ctx, b->guest_rip, b->code, -1);
+    struct block *fresh = translate(bt, ctx, b->guest_rip, b->code, -1, b);
 
     if (!fresh || !relocated_equals(bt, b, fresh)) {
         block_dump(bt, b, stderr);
@@ -511,7 +515,7 @@ struct block *translate_block(struct bt *bt, struct ctx *ctx, uint32_t guest_rip
     bool is_copy = b != NULL;
 
     if (!b)
-        b = translate(bt, ctx, guest_rip, code, second_frame);
+        b = translate(bt, ctx, guest_rip, code, second_frame, NULL);
     if (!b)
         return NULL;
     bt->stats.relocated += is_copy;
