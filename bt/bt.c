@@ -206,7 +206,7 @@ static struct block *lookup(struct bt *bt, uint32_t guest_rip, bool *is_left_col
             return NULL;
         }
         bt->stats.lookup_misses++;
-        if (bt->e.end - bt->e.p < BLOCK_ROOM) {
+        if (!tcache_has_room(bt)) {
             tcache_flush(bt);
             return NULL;
         }
@@ -256,7 +256,7 @@ static void chain(struct bt *bt, const struct chain_site *site, const struct blo
     const uint8_t *to = bt->codemem.exec + entry;
     int32_t rel;
 
-    if ((site->jump_end & CHAIN_CROSSES_PAGE) && !(bt_has(bt, BT_LINKS) && links_add(bt, bt->ctx->w, tcache_by_host(bt, (const uint8_t *)site), b, end, stub))) {
+    if ((site->jump_end & CHAIN_CROSSES_PAGE) && !(bt_has(bt, BT_LINKS) && links_add(bt, bt->ctx->w, tcache_by_host(bt, bt->codemem.exec + end - 1), b, end, stub))) {
         if (bt->e.end - bt->e.p < BLOCK_ROOM)
             return;
         to = xlat_emit_guard(bt, bt->ctx, b, entry);
@@ -500,7 +500,7 @@ const uint8_t *soft_miss(struct bt *bt)
     if (is_inside)
         bt->fault_kind = window_soft_fill(bt->windows, bt->ctx->w, hot->soft_gla, site->is_write, &bt->fault_frame);
     if (bt->fault_kind == WINDOW_RETRY)
-        return bt->codemem.exec + b->indirect + r->host_off;
+        return bt->codemem.exec + b->direct + r->host_off;
     if (is_inside && bt->fault_kind == WINDOW_GUEST_FAULT && site->is_plain) {
         const uint8_t *to = fast_page_fault(bt, recover_rip(b, r), (uint32_t)hot->soft_gla, windows_fault_error(bt->windows));
 

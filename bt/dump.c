@@ -52,22 +52,12 @@ static void symbol_of(const struct bt *bt, uint32_t linear, char *text, size_t s
         snprintf(text, size, "%s", name);
 }
 
-void block_dump(const struct bt *bt, const struct block *b, FILE *f)
+static void dump_host(const struct bt *bt, uint32_t off, uint32_t end, FILE *f)
 {
-    uint8_t bytes[16];
-    char symbol[256];
-    unsigned n;
-
-    symbol_of(bt, b->guest_rip + b->cs_base, symbol, sizeof(symbol));
-    fprintf(f, "block %#x%s%s%s, %u instructions, mode %#x, cs base %#x; guest code:\n", b->guest_rip, symbol[0] ? " <" : "", symbol,
-            symbol[0] ? ">" : "", b->n_insns, b->mode, b->cs_base);
-    for (uint32_t rip = b->guest_rip; (n = block_bytes(bt, b, rip, bytes)) != 0;)
-        rip += dump_one(f, bytes, n, rip, b->mode & MODE_CS32 ? 4 : 2);
-    fprintf(f, "host code (offsets in the code cache; %#x is where direct jumps enter):\n", b->direct);
-    for (uint32_t off = b->indirect; off < b->host_end;) {
+    while (off < end) {
         const uint8_t *p = bt->codemem.exec + off;
 
-        off += dump_one(f, p, b->host_end - off, off, 8);
+        off += dump_one(f, p, end - off, off, 8);
         /* data follows the calls of these two stubs */
         if (p[0] == 0xe8) {
             const uint8_t *target = p + 5 + (int32_t)load_le(p + 1, 4);
@@ -88,6 +78,22 @@ void block_dump(const struct bt *bt, const struct block *b, FILE *f)
     }
 }
 
+void block_dump(const struct bt *bt, const struct block *b, FILE *f)
+{
+    uint8_t bytes[16];
+    char symbol[256];
+    unsigned n;
+
+    symbol_of(bt, b->guest_rip + b->cs_base, symbol, sizeof(symbol));
+    fprintf(f, "block %#x%s%s%s, %u instructions, mode %#x, cs base %#x; guest code:\n", b->guest_rip, symbol[0] ? " <" : "", symbol,
+            symbol[0] ? ">" : "", b->n_insns, b->mode, b->cs_base);
+    for (uint32_t rip = b->guest_rip; (n = block_bytes(bt, b, rip, bytes)) != 0;)
+        rip += dump_one(f, bytes, n, rip, b->mode & MODE_CS32 ? 4 : 2);
+    fputs("host code (offsets in the code cache):\n", f);
+    dump_host(bt, b->direct, b->host_end, f);
+    fputs("indirect entry and exits:\n", f);
+    dump_host(bt, b->indirect, b->exits + b->n_exits * (uint32_t)CHAIN_EXIT_BYTES, f);
+}
 /* One line per block, as tools/perf/Documentation/jit-interface.txt of Linux describes. */
 void perf_map_add(struct bt *bt, const struct block *b)
 {
@@ -99,7 +105,7 @@ void perf_map_add(struct bt *bt, const struct block *b)
     symbol_of(bt, linear, symbol, sizeof(symbol));
     if (!symbol[0])
         snprintf(symbol, sizeof(symbol), "guest_%08x_%s", linear, (b->mode >> MODE_CPL_SHIFT & 3) == 3 ? "user" : "kernel");
-    fprintf(bt->perf_map, "%lx %x %s\n", (unsigned long)(uintptr_t)(bt->codemem.exec + b->indirect), b->host_end - b->indirect,
+    fprintf(bt->perf_map, "%lx %x %s\n", (unsigned long)(uintptr_t)(bt->codemem.exec + b->direct), b->host_end - b->direct,
             symbol);
 }
 

@@ -34,7 +34,6 @@ enum reloc {
     RELOC_HOST,      /* rel32 of a stub */
     RELOC_EIP,       /* guest EIP */
     RELOC_MINUS_EIP, /* its negative */
-    RELOC_CHAIN,     /* struct chain_site */
 };
 #define RELOC_KIND_SHIFT 14 /* above the place, in bytes from the block's start */
 

@@ -30,7 +30,9 @@
 #define BY_HOST_STEP 512u
 #define TEMPLATE_BITS 17
 #define RELOCS_MAX 1024 /* places of one block that depend on where it lies */
-#define BLOCK_ROOM 16384 /* host bytes one block may take at most, exits included */
+#define BLOCK_ROOM 16384 /* host bytes one block may take at most */
+#define COLD_CHUNK 16384u
+#define COLD_ROOM 1024   /* of them, indirect entry and exits of one block at most */
 
 /* Why translated code returned to the dispatcher. */
 enum exit_reason {
@@ -86,6 +88,7 @@ struct chain_site {
     uint32_t jump_end; /* cache offset just after the rel32 to patch, and the bits below */
 } __attribute__((packed));
 #define CHAIN_CALL_BYTES 5 /* of the call in front of it */
+#define CHAIN_EXIT_BYTES (CHAIN_CALL_BYTES + sizeof(struct chain_site))
 #define CHAIN_CROSSES_PAGE 0x80000000u /* the target is in another page */
 #define CHAIN_GATED_SHIFT 29           /* 2 bits: enum gate passed on the way, the FP state is still in the host's registers */
 #define CHAIN_OFFSET 0x1fffffffu
@@ -143,10 +146,12 @@ struct block { /* what is looked for often comes first, in one line of the cache
     uint64_t code; /* frame << 12 | offset */
     uint32_t guest_rip, mode, cs_base, cs_limit;
     struct block *hash_next;
-    uint32_t indirect, direct, gated, host_end; /* cache offsets: entries (gated: after the FP gate), end */
+    uint32_t indirect, direct, gated, host_end; /* cache offsets: entries (indirect: in the cold area; gated: after the FP gate), end */
     uint32_t number;       /* of blocks translated before it */
     uint32_t second_frame; /* + 1, of a block made of one instruction that crosses a page; 0: none */
     uint16_t guest_len, n_insns;
+    uint32_t exits;        /* cache offset of the first exit, in the cold area */
+    uint8_t n_exits;       /* CHAIN_EXIT_BYTES each */
     uint8_t gate; /* enum gate needed */
     bool is_dead;
     bool is_relocatable;   /* may be copied to another EIP */
@@ -227,7 +232,8 @@ struct bt {
     struct windows *windows;
     struct soft *soft; /* NULL: technique off, or no room for it */
     struct codemem codemem;
-    struct emit e; /* positioned at the end of the used cache */
+    struct emit e;    /* positioned at the end of the used cache, and before what is taken for ... */
+    struct emit cold; /* ... the part of the cold area that is being filled; from the top of the cache down, COLD_CHUNK each */
     uint32_t code_start; /* offset of the first block, after the stubs */
     struct bt_options opt;
     struct bt_stats stats;
@@ -314,6 +320,8 @@ static inline bool bt_needs_interpreter(const struct cpu *cpu)
 void stubs_generate(struct bt *bt);
 
 /* tcache.c */
+/* Is there room for one more block?  Then bt->cold has some, too. */
+bool tcache_has_room(struct bt *bt);
 /* Room for one more than n elements at *p; ends the program if there is no memory. */
 void bt_grow(void **p, uint32_t n, uint32_t *cap, size_t size);
 struct block *tcache_find(struct bt *bt, uint64_t code, const struct ctx *ctx, uint32_t guest_rip);
@@ -391,6 +399,11 @@ void template_note(struct bt *bt, uint32_t index); /* of a new block */
 struct block *relocate_block(struct bt *bt, const struct block *t, uint32_t guest_rip);
 /* True: fresh, translated for the same EIP, is what relocate_block() would have made of it. */
 bool relocated_equals(const struct bt *bt, const struct block *b, const struct block *fresh);
+
+/* translate.c: the check of R8 = EIP for those who come by a jump table; b->direct is known. */
+void emit_indirect_entry(struct bt *bt, struct block *b);
+/* xlat_flow.c: an exit for the jump whose rel32 ends at jump_end (and flags), at bt->cold. */
+void emit_exit(struct bt *bt, uint32_t target_rip, uint32_t jump_end);
 
 /* translate.c: NULL if the first instruction cannot be fetched or decoded (let the interpreter fault). */
 struct block *translate_block(struct bt *bt, struct ctx *ctx, uint32_t guest_rip, uint64_t code, int64_t second_frame);

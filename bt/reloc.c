@@ -71,21 +71,24 @@ static bool moved(const struct block *t, uint32_t guest_rip, uint32_t v, uint32_
     return v >= EIP_MIN && v <= EIP_MAX && there >= EIP_MIN && there <= EIP_MAX;
 }
 
-/* The host code of t, for guest_rip and the place `to` in the cache, to p. */
+static struct chain_site *exit_of(const struct bt *bt, const struct block *b, unsigned i)
+{
+    return (struct chain_site *)(bt->codemem.write + b->exits + i * CHAIN_EXIT_BYTES + CHAIN_CALL_BYTES);
+}
+
+/* The host code of t, for guest_rip and the place `to` in the cache, to p.  Its jumps to other blocks go anywhere. */
 static bool copy_code(const struct bt *bt, const struct block *t, uint32_t guest_rip, uint32_t to, uint8_t *p)
 {
-    uint32_t host_delta = to - t->indirect, v;
+    uint32_t v;
 
-    memcpy(p, bt->codemem.write + t->indirect, t->host_end - t->indirect);
+    memcpy(p, bt->codemem.write + t->direct, t->host_end - t->direct);
     for (unsigned i = 0; i < t->n_relocs; i++) {
         uint16_t r = bt->relocs[t->reloc_first + i];
         uint8_t *at = p + (r & ((1u << RELOC_KIND_SHIFT) - 1));
-        struct chain_site *site = (struct chain_site *)at;
-        uint32_t jump_end;
 
         switch ((enum reloc)(r >> RELOC_KIND_SHIFT)) {
         case RELOC_HOST:
-            put32(at, get32(at) - host_delta);
+            put32(at, get32(at) - (to - t->direct));
             break;
         case RELOC_EIP:
             if (!moved(t, guest_rip, get32(at), &v))
@@ -97,53 +100,86 @@ static bool copy_code(const struct bt *bt, const struct block *t, uint32_t guest
                 return false;
             put32(at, 0u - v);
             break;
-        case RELOC_CHAIN:
-            if (!moved(t, guest_rip, site->target_rip, &v))
-                return false;
-            site->target_rip = v;
-            jump_end = (site->jump_end & CHAIN_OFFSET) - t->indirect;
-            put32(p + jump_end - 4, (uint32_t)(at - CHAIN_CALL_BYTES - p) - jump_end); /* perhaps chained in t: to its stub again */
-            site->jump_end += host_delta;
-            break;
         }
     }
     return true;
 }
 
+static bool may_move_exits(const struct bt *bt, const struct block *t, uint32_t guest_rip)
+{
+    uint32_t v;
+
+    for (unsigned i = 0; i < t->n_exits; i++)
+        if (!moved(t, guest_rip, exit_of(bt, t, i)->target_rip, &v))
+            return false;
+    return true;
+}
+
 struct block *relocate_block(struct bt *bt, const struct block *t, uint32_t guest_rip)
 {
-    uint32_t to = cache_off(bt, emit_here(&bt->e)), delta = to - t->indirect, last;
+    uint32_t to = cache_off(bt, emit_here(&bt->e)), delta = to - t->direct, v;
     struct block *b;
 
-    if (!moved(t, guest_rip, t->guest_rip, &last) || !moved(t, guest_rip, t->guest_rip + t->guest_len, &last) ||
+    if (!moved(t, guest_rip, t->guest_rip, &v) || !moved(t, guest_rip, t->guest_rip + t->guest_len, &v) || !may_move_exits(bt, t, guest_rip) ||
         !copy_code(bt, t, guest_rip, to, bt->e.p))
         return NULL;
     b = tcache_new(bt);
     *b = *t;
     b->guest_rip = guest_rip;
     b->hash_next = NULL;
-    b->indirect += delta;
     b->direct += delta;
     b->gated += delta;
     b->host_end += delta;
     bt->e.p = bt->codemem.write + b->host_end;
+    emit_indirect_entry(bt, b);
+    b->exits = cache_off(bt, emit_here(&bt->cold));
+    for (unsigned i = 0; i < t->n_exits; i++) {
+        const struct chain_site *site = exit_of(bt, t, i);
+
+        (void)moved(t, guest_rip, site->target_rip, &v);
+        emit_exit(bt, v, site->jump_end + delta);
+    }
     return b;
+}
+
+static bool exits_equal(const struct bt *bt, const struct block *a, const struct block *b)
+{
+    for (unsigned i = 0; i < a->n_exits && i < b->n_exits; i++) {
+        const struct chain_site *x = exit_of(bt, a, i), *y = exit_of(bt, b, i);
+
+        if (x->target_rip != y->target_rip || x->jump_end - a->direct != y->jump_end - b->direct)
+            return false;
+    }
+    return a->n_exits == b->n_exits;
+}
+
+/* The rel32 of its jumps to other blocks, in code that lies at p, to 0. */
+static void clear_jumps(const struct bt *bt, const struct block *b, uint8_t *p)
+{
+    for (unsigned i = 0; i < b->n_exits; i++)
+        put32(p + (exit_of(bt, b, i)->jump_end & CHAIN_OFFSET) - b->direct - 4, 0);
 }
 
 bool relocated_equals(const struct bt *bt, const struct block *b, const struct block *fresh)
 {
-    uint32_t size = b->host_end - b->indirect;
-    uint8_t *bytes = malloc(size);
+    uint32_t size = b->host_end - b->direct;
+    uint8_t *bytes = malloc(2 * size);
     bool is_equal;
 
     if (!bytes)
         BUG("out of memory for blocks");
-    is_equal = fresh->host_end - fresh->indirect == size && fresh->n_relocs == b->n_relocs && fresh->n_recover == b->n_recover &&
-               fresh->direct - fresh->indirect == b->direct - b->indirect && fresh->gated - fresh->indirect == b->gated - b->indirect &&
-               fresh->guest_len == b->guest_len && fresh->n_insns == b->n_insns && fresh->gate == b->gate && fresh->is_relocatable &&
+    is_equal = fresh->host_end - fresh->direct == size && fresh->n_relocs == b->n_relocs && fresh->n_recover == b->n_recover &&
+               fresh->gated - fresh->direct == b->gated - b->direct && fresh->guest_len == b->guest_len && fresh->n_insns == b->n_insns &&
+               fresh->gate == b->gate && fresh->is_relocatable && exits_equal(bt, b, fresh) &&
                !memcmp(bt->relocs + fresh->reloc_first, bt->relocs + b->reloc_first, b->n_relocs * sizeof(*bt->relocs)) &&
                !memcmp(bt->recover + fresh->recover_first, bt->recover + b->recover_first, b->n_recover * sizeof(*bt->recover)) &&
-               copy_code(bt, fresh, fresh->guest_rip, b->indirect, bytes) && !memcmp(bytes, bt->codemem.write + b->indirect, size);
+               copy_code(bt, fresh, fresh->guest_rip, b->direct, bytes);
+    if (is_equal) {
+        memcpy(bytes + size, bt->codemem.write + b->direct, size);
+        clear_jumps(bt, fresh, bytes);
+        clear_jumps(bt, b, bytes + size);
+        is_equal = !memcmp(bytes, bytes + size, size);
+    }
     free(bytes);
     return is_equal;
 }

@@ -56,6 +56,22 @@ struct block *tcache_new(struct bt *bt)
     return b;
 }
 
+bool tcache_has_room(struct bt *bt)
+{
+    bool needs_cold = bt->cold.end - bt->cold.p < COLD_ROOM;
+
+    if (bt->e.end - bt->e.p < BLOCK_ROOM + (needs_cold ? COLD_CHUNK : 0))
+        return false;
+    if (needs_cold) {
+        bt->e.end -= COLD_CHUNK;
+        bt->cold = bt->e;
+        bt->cold.p = bt->e.end;
+        bt->cold.end = bt->e.end + COLD_CHUNK;
+        bt->cold.relocs = NULL;
+    }
+    return true;
+}
+
 void bt_grow(void **p, uint32_t n, uint32_t *cap, size_t size)
 {
     if (n < *cap)
@@ -72,7 +88,7 @@ void tcache_add_recover(struct bt *bt, struct block *b, uint32_t guest_rip, stru
 
     bt_grow(&p, bt->n_recover, &bt->cap_recover, sizeof(*bt->recover));
     bt->recover = p;
-    r.host_off = (uint16_t)(cache_off(bt, emit_here(&bt->e)) - b->indirect);
+    r.host_off = (uint16_t)(cache_off(bt, emit_here(&bt->e)) - b->direct);
     r.rip_off = (uint16_t)(guest_rip - b->guest_rip);
     bt->recover[bt->n_recover++] = r;
     b->n_recover++;
@@ -146,12 +162,12 @@ struct block *tcache_by_host(const struct bt *bt, const uint8_t *host_pc)
         return NULL;
     for (i = bt->by_host[off / BY_HOST_STEP]; i < bt->n_blocks && block_at(bt, i)->host_end <= off; i++)
         ;
-    return i < bt->n_blocks && block_at(bt, i)->indirect <= off ? block_at(bt, i) : NULL;
+    return i < bt->n_blocks && block_at(bt, i)->direct <= off ? block_at(bt, i) : NULL;
 }
 
 const struct recover *tcache_recover(const struct bt *bt, const struct block *b, const uint8_t *host_pc)
 {
-    uint32_t off = cache_off(bt, host_pc) - b->indirect;
+    uint32_t off = cache_off(bt, host_pc) - b->direct;
     const struct recover *r = &bt->recover[b->recover_first];
     uint32_t lo = 0, hi = b->n_recover;
 
@@ -172,6 +188,7 @@ static void overwrite_entries(struct bt *bt, const struct block *b)
 {
     struct emit e = bt->e;
 
+    e.end = bt->codemem.write + bt->codemem.size;
     e.p = bt->codemem.write + b->indirect;
     emit_jmp(&e, bt->stub_miss);
     e.p = bt->codemem.write + b->direct;
@@ -242,6 +259,8 @@ void tcache_flush(struct bt *bt)
     bt->n_recover = bt->n_relocs = 0;
     memset(bt->templates, 0, sizeof(*bt->templates) << TEMPLATE_BITS);
     bt->e.p = bt->codemem.write + bt->code_start;
+    bt->e.end = bt->codemem.write + bt->codemem.size;
+    bt->cold.p = bt->cold.end = NULL;
     bt->e.is_full = false;
     links_forget(bt->links);
     ctx_drop_all(bt);

@@ -351,19 +351,19 @@ static void emit_body(struct xlat *x)
     }
 }
 
-/* Verify R8 = EIP for those who come by a jump table. */
-static void emit_indirect_entry(struct xlat *x)
+void emit_indirect_entry(struct bt *bt, struct block *b)
 {
-    struct emit *e = x->e;
+    struct emit *e = &bt->cold;
 
+    b->indirect = cache_off(bt, emit_here(e));
     emit_mov_rr64(e, H_R9, H_RCX);                                       /* mov  r9, rcx         */
-    emit_lea32(e, H_RCX, HMEM(H_R8, -(int64_t)x->b->guest_rip));         /* lea  ecx, [r8-eip]   */
-    emit_note(e, RELOC_MINUS_EIP, e->p - 4);
+    emit_lea32(e, H_RCX, HMEM(H_R8, -(int64_t)b->guest_rip));            /* lea  ecx, [r8-eip]   */
     uint8_t *ok = emit_short(e, CC_JECXZ);                               /* jecxz ok             */
     emit_mov_rr64(e, H_RCX, H_R9);
-    emit_jmp(e, x->bt->stub_miss);
+    emit_jmp(e, bt->stub_miss);
     emit_patch8(e, ok);
     emit_mov_rr64(e, H_RCX, H_R9);                                       /* ok: mov rcx, r9      */
+    emit_jmp(e, bt->codemem.exec + b->direct);
 }
 
 /* A block made of one instruction that crosses a page: its second page may be mapped elsewhere by now. */
@@ -460,13 +460,12 @@ static struct block *translate(struct bt *bt, const struct ctx *ctx, uint32_t gu
     x.b->n_insns = (uint16_t)x.n;
     x.b->guest_len = (uint16_t)(rips[x.n - 1] + insns[x.n - 1].len - guest_rip);
     x.b->recover_first = bt->n_recover;
-    x.b->indirect = cache_off(bt, emit_here(x.e));
+    x.b->direct = cache_off(bt, emit_here(x.e));
     x.e->relocs = bt->new_relocs;
     x.e->n_relocs = 0;
     x.e->max_relocs = RELOCS_MAX;
     x.e->block_start = x.e->p;
-    emit_indirect_entry(&x);
-    x.b->direct = cache_off(bt, emit_here(x.e));
+    emit_indirect_entry(bt, x.b);
     tcache_add_recover(bt, x.b, guest_rip, (struct recover){0});
     for (unsigned i = 0; i < x.n; i++)
         if (gate_of(&insns[i]) > x.b->gate)
@@ -494,15 +493,20 @@ static struct block *translate(struct bt *bt, const struct ctx *ctx, uint32_t gu
 /* Translate it anew, compare, and take that back. */
 static void check_relocated(struct bt *bt, const struct ctx *ctx, const struct block *b)
 {
-    struct emit e = bt->e;
+    struct emit e = bt->e, cold = bt->cold;
+    bool has_room = tcache_has_room(bt); /* for the second one */
     uint32_t n_recover = bt->n_recover, n_relocs = bt->n_relocs;
-    struct block *fresh = translate(bt, ctx, b->guest_rip, b->code, -1, b);
+    struct block *fresh = has_room ? translate(bt, ctx, b->guest_rip, b->code, -1, b) : NULL;
+
+    if (!has_room)
+        return;
 
     if (!fresh || !relocated_equals(bt, b, fresh)) {
         block_dump(bt, b, stderr);
         BUG("block %#x, moved, is not what a translation would be", b->guest_rip);
     }
     bt->e = e;
+    bt->cold = cold;
     bt->n_recover = n_recover;
     bt->n_relocs = n_relocs;
 }
@@ -520,12 +524,12 @@ struct block *translate_block(struct bt *bt, struct ctx *ctx, uint32_t guest_rip
         return NULL;
     bt->stats.relocated += is_copy;
     bt->stats.guest_bytes += b->guest_len;
-    bt->stats.host_bytes += b->host_end - b->indirect;
+    bt->stats.host_bytes += b->host_end - b->direct + b->exits - b->indirect + b->n_exits * CHAIN_EXIT_BYTES;
     tcache_insert(bt, b);
     if (is_copy && bt->opt.is_checked)
         check_relocated(bt, ctx, b);
     log_at(LOG_BT, "block %#x+%u mode %#x: %u insns, %u host bytes", guest_rip, b->guest_len, b->mode, b->n_insns,
-           b->host_end - b->indirect);
+           b->host_end - b->direct);
     if (log_mask & LOG_CODE)
         block_dump(bt, b, stderr);
     perf_map_add(bt, b);

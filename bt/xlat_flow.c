@@ -5,6 +5,7 @@
  * host call on the return stack; its return point compares the guest address popped by RET (in R8) with the one expected. */
 #include "bt/xlat.h"
 
+#include <string.h>
 #include "cpu/ops.h"
 
 static bool is_same_page(const struct xlat *x, uint32_t rip)
@@ -41,21 +42,27 @@ static void check_r8(struct xlat *x, uint32_t expected)
 
 void xlat_finish_exits(struct xlat *x)
 {
-    struct emit *e = x->e;
     struct bt *bt = x->bt;
 
+    x->b->exits = cache_off(bt, emit_here(&bt->cold));
+    x->b->n_exits = (uint8_t)x->n_exits;
     for (unsigned i = 0; i < x->n_exits; i++) {
         const struct xlat_exit *ex = &x->exits[i];
-        struct chain_site site = {.target_rip = ex->target, .jump_end = (uint32_t)(ex->place - bt->codemem.write)};
+        uint32_t jump_end = (uint32_t)(ex->place - bt->codemem.write) | (uint32_t)ex->gated << CHAIN_GATED_SHIFT;
 
-        site.jump_end |= (uint32_t)ex->gated << CHAIN_GATED_SHIFT;
-        if (!is_same_page(x, ex->target))
-            site.jump_end |= CHAIN_CROSSES_PAGE;
-        emit_patch32(e, ex->place);
-        emit_call(e, bt->stub_chain);
-        emit_bytes(e, &site, sizeof(site));
-        emit_note(e, RELOC_CHAIN, e->p - sizeof(site));
+        emit_exit(bt, ex->target, is_same_page(x, ex->target) ? jump_end : jump_end | CHAIN_CROSSES_PAGE);
     }
+}
+
+void emit_exit(struct bt *bt, uint32_t target_rip, uint32_t jump_end)
+{
+    struct chain_site site = {.target_rip = target_rip, .jump_end = jump_end};
+    uint32_t end = jump_end & CHAIN_OFFSET;
+    int32_t rel = (int32_t)(cache_off(bt, emit_here(&bt->cold)) - end);
+
+    memcpy(bt->codemem.write + end - 4, &rel, 4);
+    emit_call(&bt->cold, bt->stub_chain);
+    emit_bytes(&bt->cold, &site, sizeof(site));
 }
 
 /* A guard is emitted when its jump is first taken, at the end of the cache, on the way to the target. */
