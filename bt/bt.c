@@ -2,6 +2,7 @@
  * handler that maps guest memory or recovers the guest's exact state. */
 #include "bt/check.h"
 #include "bt/fast.h"
+#include "bt/segments.h"
 
 #include <asm/prctl.h>
 #include <cpuid.h>
@@ -35,6 +36,7 @@ const char *const bt_technique_names[BT_TECHNIQUES] = {
     [BT_LINKS] = "links",
     [BT_FAR] = "far",
     [BT_SOFT] = "soft",
+    [BT_SEGMENTS] = "segments",
     [BT_SHARE] = "share",
 };
 
@@ -118,7 +120,7 @@ static void ctx_select(struct bt *bt)
 
     ctx_enter(bt, to);
     if (from)
-        ctx_note_far(from, to);
+        ctx_note(from, to);
 }
 
 /* --- finding --- */
@@ -364,6 +366,9 @@ static const uint8_t *on_callout(struct bt *bt)
     memcpy(&site, resume, sizeof(site));
     resume += sizeof(site);
     cpu->rip = site.guest_rip;
+    if (bt->wants_far && bt->ctx)
+        ctx_make_far(bt->ctx);
+    bt->wants_far = false;
     bt->stats.callouts++;
     bt->causes[site.cause].count++;
     const struct block *b = NULL;
@@ -397,8 +402,11 @@ static const uint8_t *on_callout(struct bt *bt)
     next = site.guest_rip + site.insn_len;
     if (!(cpu->mode & MODE_CS32))
         next &= 0xffff;
-    if (site.may_resume && (uint32_t)cpu->rip == next && dead == bt->stats.dead_blocks + bt->stats.cache_flushes && bt_may_go_on(bt))
+    if (site.may_resume && (uint32_t)cpu->rip == next && dead == bt->stats.dead_blocks + bt->stats.cache_flushes && bt_may_go_on(bt)) {
+        if (bt->opt.want_counts)
+            hot_of(cpu)->icount -= site.is_counted; /* the interpreter counted it */
         return resume; /* (a stale mode was updated by cpu_step) */
+    }
     bt->stats.callouts_ended++;
     hot_of(cpu)->icount -= rest;
     return NULL;
@@ -867,6 +875,9 @@ struct bt *bt_create(struct cpu *cpu, const struct bt_options *opt, const char *
     hot_of(cpu)->bt = bt;
     if (bt_has(bt, BT_SOFT) && bt->has_bmi2)
         bt->soft = soft_create(bt->n_frames, cpu);
+    if (bt_has(bt, BT_SEGMENTS) && bt_has(bt, BT_FAST) && bt->has_bmi2)
+        bt->segments = segments_create();
+    hot_of(cpu)->segments = (uint64_t)(uintptr_t)bt->segments;
     stubs_generate(bt);
     if (opt->is_checked)
         check_generate(bt);
@@ -897,6 +908,7 @@ struct bt *bt_create(struct cpu *cpu, const struct bt_options *opt, const char *
 
 out_codemem:
     soft_destroy(bt->soft);
+    segments_destroy(bt->segments);
     if (bt->table_fd >= 0)
         close(bt->table_fd);
     codemem_destroy(&bt->codemem);
@@ -920,6 +932,7 @@ void bt_destroy(struct bt *bt)
     windows_destroy(bt->windows);
     links_destroy(bt->links);
     soft_destroy(bt->soft);
+    segments_destroy(bt->segments);
     if (bt->perf_map)
         fclose(bt->perf_map);
     munmap(bt->return_stack, RETURN_STACK_GUARD + RETURN_STACK_BYTES + 4096);
@@ -962,6 +975,7 @@ unsigned bt_counters(const struct bt *bt, struct bt_counter *out, unsigned max)
         {"sites translated in full again", s->sites_released},
         {"call-outs done in place", s->fast},
         {"lookups done in place", s->fast_lookups},
+        {"segment descriptors made known", s->resolved},
         {"sites with software lookup", s->soft_sites},
         {"of them given up", s->soft_released},
         {"software lookups that missed", s->soft_misses},

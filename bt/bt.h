@@ -15,8 +15,9 @@ enum bt_technique {
     BT_DECAY,        /* translate a call-out site in full again once its accesses are ordinary memory */
     BT_FOLD,         /* runs of pushes and pops change ESP once */
     BT_LINKS,        /* jumps between pages without a guard while all windows agree */
-    BT_FAR,          /* far calls, jumps, returns, INT and IRET of real mode in place */
+    BT_FAR,          /* far calls, jumps, returns, INT and IRET of real and virtual-8086 mode in place */
     BT_SOFT,         /* look pages up in software at sites whose pages come and go */
+    BT_SEGMENTS,     /* segment loads and far transfers of protected mode in place */
     BT_SHARE,        /* one supervisor window for address spaces that are used seldom */
     BT_TECHNIQUES
 };

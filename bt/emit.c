@@ -342,6 +342,9 @@ uint8_t *emit_short(struct emit *e, unsigned cc)
         emit_u8(e, PREFIX_ADDR32);
         emit_u8(e, 0xe3);
         break;
+    case CC_JRCXZ:
+        emit_u8(e, 0xe3);
+        break;
     case CC_LOOPNE:
     case CC_LOOPE:
     case CC_LOOP:
@@ -361,6 +364,15 @@ void emit_patch8(struct emit *e, uint8_t *place)
         return;
     assert(e->p - place < 128);
     place[-1] = (uint8_t)(e->p - place);
+}
+
+void emit_short_back(struct emit *e, unsigned cc, const uint8_t *target)
+{
+    (void)emit_short(e, cc);
+    if (e->is_full)
+        return;
+    assert(emit_here(e) - target <= 128);
+    e->p[-1] = (uint8_t)(target - emit_here(e));
 }
 
 uint8_t *emit_near(struct emit *e, unsigned cc)

@@ -99,9 +99,10 @@ void emit_ret(struct emit *e);
 void emit_jcc(struct emit *e, unsigned cc, const void *target); /* near, rel32 */
 
 /* Forward short jumps: returns the place to give to emit_patch8() at the target.  cc: 0..15, or one of these. */
-enum { CC_JMP = 0x10, CC_JECXZ = 0x11, CC_LOOPNE = 0x12, CC_LOOPE = 0x13, CC_LOOP = 0x14 };
+enum { CC_JMP = 0x10, CC_JECXZ = 0x11, CC_JRCXZ = 0x15, CC_LOOPNE = 0x12, CC_LOOPE = 0x13, CC_LOOP = 0x14 };
 uint8_t *emit_short(struct emit *e, unsigned cc);
 void emit_patch8(struct emit *e, uint8_t *place);
+void emit_short_back(struct emit *e, unsigned cc, const uint8_t *target); /* a short jump up */
 /* Forward near jump. */
 uint8_t *emit_near(struct emit *e, unsigned cc); /* cc or CC_JMP */
 void emit_patch32(struct emit *e, uint8_t *place);

@@ -24,7 +24,7 @@
 #define RETURN_STACK_BYTES (64 * 1024)
 #define BLOCK_MAX_INSNS 64
 #define BLOCK_HASH_BITS 19
-#define BLOCK_ROOM 16384 /* host bytes one block may take at most, exits included */
+#define BLOCK_ROOM 32768 /* host bytes one block may take at most, exits included */
 
 /* Why translated code returned to the dispatcher. */
 enum exit_reason {
@@ -56,7 +56,8 @@ struct bt_hot {
     uint64_t check_r8, check_rax, check_flags; /* saved by the stub of bt/check.c */
     uint64_t scratch, flags_before; /* of one instruction */
     uint64_t ctx;                   /* struct ctx; translated code changes it with CS, see xlat_far.c */
-    uint64_t far_ip, far_sel;       /* of one instruction */
+    uint64_t far_ip, far_sel, far_to, far_entry; /* of one instruction */
+    uint64_t segments;              /* struct segments */
     uint64_t soft_key;              /* of linear page 0 in the window: soft.h */
     uint64_t soft_rcx, soft_gla, soft_fp; /* of one instruction; the last: fp_loaded while soft_miss() runs */
 };
@@ -92,6 +93,7 @@ struct callout_site {
     uint32_t site;  /* of bt->sites, or SITE_NONE */
     uint8_t fast, arg; /* enum fast_kind, and what it needs to know; without one, of a string instruction with software lookup: SOFT_.. */
     uint8_t arg2;
+    uint8_t is_counted; /* among the block's instructions: it may be done in place too */
 } __attribute__((packed));
 
 /* Data after "call stub_soft". */
@@ -148,9 +150,10 @@ struct block {
     } in_frame, in_frame2;
 };
 
-/* The context that code of another one goes to by loading CS with a selector; of the same window, mode and limit. */
+/* The context that code of another one goes to by loading CS; of the same window.  In real and virtual-8086 mode by selector, and mode and
+ * limit are the same; in protected mode by the serial number of an entry of segments.h. */
 struct far_entry {
-    int32_t minus_sel; /* 1: none */
+    int64_t minus_key; /* 1: none */
     struct ctx *to;
 };
 #define FAR_ENTRIES 256u
@@ -163,7 +166,9 @@ struct ctx {
     uint32_t mode, cs_base, cs_limit;
     uint16_t filled; /* a bit for each 4,096 entries of jump_table that may hold something */
     const uint8_t **jump_table; /* private copy-on-write mapping; every entry initially the miss stub */
-    struct far_entry *far;      /* [FAR_ENTRIES] in real and virtual-8086 mode, else NULL */
+    bool far_is_shared;         /* far is an empty one that all have: until there is an entry, in protected mode */
+    struct far_entry *far;      /* [FAR_ENTRIES] */
+    struct ctx *next[SEG_COUNT][8]; /* protected mode: where loads of data segment registers lead, by segment_kind() */
 };
 
 static inline void ctx_set_jump(struct ctx *c, uint32_t guest_rip, const uint8_t *to)
@@ -179,6 +184,7 @@ struct bt_stats {
     uint64_t lockstep_blocks, lockstep_insns;
     uint64_t cold_runs, cold_insns, sites_released, fast, fast_lookups, guards, links, links_cut;
     uint64_t soft_misses, soft_sites, soft_released;
+    uint64_t resolved;
 };
 
 #define SITE_HASH_BITS 16
@@ -199,6 +205,7 @@ struct bt {
     struct cpu *cpu;
     struct windows *windows;
     struct soft *soft; /* NULL: technique off, or no room for it */
+    struct segments *segments; /* NULL: technique off, or no BMI2 */
     struct codemem codemem;
     struct emit e; /* positioned at the end of the used cache */
     uint32_t code_start; /* offset of the first block, after the stubs */
@@ -243,6 +250,7 @@ struct bt {
     uint64_t fault_code, fault_frame;
     enum window_fault fault_kind;
     bool is_fp_fault; /* the last exit was by SIGFPE */
+    bool wants_far;         /* the current context needs room for far entries; segments_resolve_far() may not allocate it */
     uint32_t missing;       /* linear address that fast_callout() did not find mapped ... */
     struct window *missing_in; /* ... in this window; NULL: none */
     bool is_running;        /* translated code is on the CPU: faults are the guest's */
@@ -289,7 +297,8 @@ void tcache_add_recover(struct bt *bt, struct block *b, struct recover r); /* fr
 struct ctx *ctx_current(struct bt *bt);
 struct ctx *ctx_find(struct bt *bt, const struct window *w, uint32_t mode, uint32_t cs_base, uint32_t cs_limit); /* NULL: none yet */
 void ctx_enter(struct bt *bt, struct ctx *c); /* make it the current one */
-void ctx_note_far(struct ctx *from, struct ctx *to); /* code of from went to to, perhaps by a far transfer */
+void ctx_note(struct ctx *from, struct ctx *to); /* code of from went to to, perhaps by loading a segment register */
+void ctx_make_far(struct ctx *c); /* room for far entries */
 void ctx_code_gone(void *bt, struct window *w, uint32_t page);
 void ctx_drop_all(struct bt *bt);
 
