@@ -37,6 +37,7 @@ const char *const bt_technique_names[BT_TECHNIQUES] = {
     [BT_FAR] = "far",
     [BT_SOFT] = "soft",
     [BT_SEGMENTS] = "segments",
+    [BT_RINGS] = "rings",
     [BT_SHARE] = "share",
 };
 
@@ -44,13 +45,15 @@ const char *const bt_technique_names[BT_TECHNIQUES] = {
 
 static void set_gs_base(struct bt *bt, uint64_t base)
 {
-    if (bt->gs_base == base)
+    struct bt_hot *hot = hot_of(bt->cpu);
+
+    if (hot->gs_base == base)
         return;
     if (bt->has_fsgsbase)
         __asm__ volatile("wrgsbase %0" : : "r"(base));
     else
         syscall(SYS_arch_prctl, ARCH_SET_GS, base);
-    bt->gs_base = base;
+    hot->gs_base = base;
 }
 
 static void set_gates(struct bt *bt)
@@ -110,6 +113,7 @@ void ctx_enter(struct bt *bt, struct ctx *c)
     hot->code_map = (uint64_t)(uintptr_t)bt->ctx->w->code;
     hot->jump_table = (uint64_t)(uintptr_t)bt->ctx->jump_table;
     hot->soft_key = bt->ctx->w->soft_key;
+    hot->minus_epoch = -bt->ctx->w->synced_epoch;
     set_gs_base(bt, hot->window_base);
     bt_reset_return_stack(bt);
 }
@@ -642,6 +646,8 @@ static bool on_fault(void *opaque, struct fault *f)
         f->regs[FAULT_RSP] = (long long)hot_of(bt->cpu)->ret_top; /* forget all predictions; run the push again */
         return true;
     }
+    if (bt->ctx)
+        bt->ctx = (struct ctx *)(uintptr_t)hot_of(bt->cpu)->ctx;
     if (f->has_address && linear < WINDOW_BYTES) {
         bt->fault_kind = window_fill(bt->windows, bt->ctx->w, linear, f->is_write, &bt->fault_frame);
         switch (bt->fault_kind) {

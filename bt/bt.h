@@ -18,6 +18,7 @@ enum bt_technique {
     BT_FAR,          /* far calls, jumps, returns, INT and IRET of real and virtual-8086 mode in place */
     BT_SOFT,         /* look pages up in software at sites whose pages come and go */
     BT_SEGMENTS,     /* segment loads and far transfers of protected mode in place */
+    BT_RINGS,        /* SYSENTER and SYSEXIT in place */
     BT_SHARE,        /* one supervisor window for address spaces that are used seldom */
     BT_TECHNIQUES
 };

@@ -117,7 +117,7 @@ static void uncount_rest(struct bt *bt, const struct callout_site *site)
 static const uint8_t *go_to(struct bt *bt, uint32_t rip)
 {
     struct cpu *cpu = bt->cpu;
-    struct ctx *old = bt->ctx;
+    const struct ctx *old = bt->ctx;
     uint32_t cs_base = (uint32_t)cpu->seg[SEG_CS].base, cs_limit = cpu->seg[SEG_CS].limit;
     struct window *w = old->w;
     struct ctx *c;
@@ -130,10 +130,8 @@ static const uint8_t *go_to(struct bt *bt, uint32_t rip)
     c = w ? ctx_find(bt, w, cpu->mode, cs_base, cs_limit) : NULL;
     if (!c || rip > cs_limit)
         return FAST_DONE;
-    if (c != old) {
+    if (c != old)
         ctx_enter(bt, c);
-        ctx_note(old, c);
-    }
     return c->jump_table[rip & 0xffff];
 }
 
@@ -198,6 +196,17 @@ static void load_flat(struct cpu *cpu, unsigned cs, unsigned ss, unsigned cpl)
                 cpl << MODE_CPL_SHIFT | (cpl <= cpu_iopl(cpu) ? MODE_IOPL_OK : 0); /* what cpu_update_mode() would find */
 }
 
+/* After SYSENTER and SYSEXIT. */
+static const uint8_t *go_to_ring(struct bt *bt, uint32_t rip)
+{
+    struct ctx *from = bt->ctx;
+    const uint8_t *to = go_to(bt, rip);
+
+    if (bt->ctx != from)
+        rings_note(bt->cpu, from, bt->ctx);
+    return to;
+}
+
 static const uint8_t *sysenter(struct bt *bt)
 {
     struct cpu *cpu = bt->cpu;
@@ -208,7 +217,7 @@ static const uint8_t *sysenter(struct bt *bt)
     cpu->eflags &= ~(EFLAGS_IF | EFLAGS_RF);
     load_flat(cpu, cs, cs + 8, 0);
     cpu->gpr[REG_SP] = (uint32_t)cpu->sysenter_esp;
-    return go_to(bt, (uint32_t)cpu->sysenter_eip);
+    return go_to_ring(bt, (uint32_t)cpu->sysenter_eip);
 }
 
 static const uint8_t *sysexit_(struct bt *bt)
@@ -220,7 +229,7 @@ static const uint8_t *sysexit_(struct bt *bt)
         return FAST_DECLINED;
     load_flat(cpu, (cs + 16) | 3, (cs + 24) | 3, 3);
     cpu->gpr[REG_SP] = (uint32_t)cpu->gpr[REG_CX];
-    return go_to(bt, (uint32_t)cpu->gpr[REG_DX]);
+    return go_to_ring(bt, (uint32_t)cpu->gpr[REG_DX]);
 }
 
 /* Would a return to ring cpl make a data segment null? */
@@ -464,8 +473,8 @@ const uint8_t *fast_callout(struct bt *bt, const struct callout_site *site)
         break;
     }
     if (to != FAST_DECLINED) {
-        cpu->stats.insns_interp += site->fast != FAST_DIV;
-        hot_of(cpu)->icount += bt->lockstep != NULL; /* of the block; call-outs are not in its count */
+        cpu->stats.insns_interp += site->fast != FAST_DIV && !site->is_counted;
+        hot_of(cpu)->icount += bt->lockstep && !site->is_counted; /* of the block; call-outs are not in its count */
         cpu->stats.sens_executed[bt->causes[site->cause].desc->sens]++;
         bt->stats.fast++;
     }

@@ -58,6 +58,8 @@ struct bt_hot {
     uint64_t ctx;                   /* struct ctx; translated code changes it with CS, see xlat_far.c */
     uint64_t far_ip, far_sel, far_to, far_entry; /* of one instruction */
     uint64_t segments;              /* struct segments */
+    uint64_t gs_base;               /* value in the GS base register */
+    uint64_t minus_epoch;           /* -synced_epoch of windows that are up to date */
     uint64_t soft_key;              /* of linear page 0 in the window: soft.h */
     uint64_t soft_rcx, soft_gla, soft_fp; /* of one instruction; the last: fp_loaded while soft_miss() runs */
 };
@@ -168,6 +170,7 @@ struct ctx {
     const uint8_t **jump_table; /* private copy-on-write mapping; every entry initially the miss stub */
     bool far_is_shared;         /* far is an empty one that all have: until there is an entry, in protected mode */
     struct far_entry *far;      /* [FAR_ENTRIES] */
+    struct ctx *ring[2]; /* where SYSENTER and SYSEXIT led last, of another window; NULL: nowhere */
     struct ctx *next[SEG_COUNT][8]; /* protected mode: where loads of data segment registers lead, by segment_kind() */
 };
 
@@ -238,7 +241,6 @@ struct bt {
     struct ctx *ctx_hash[256];
     unsigned n_ctx;
     struct ctx *ctx;        /* current, or NULL when stale */
-    uint64_t gs_base;       /* value in the GS base register */
     bool has_fsgsbase, has_bmi2, has_sahf, has_avx;
 
     struct site sites[1 << SITE_HASH_BITS];
@@ -336,6 +338,9 @@ void links_forget(struct links *ls); /* the code cache is emptied */
 bool bt_may_go_on(struct bt *bt);
 /* bt.c, called by stub_soft with all of the guest's state saved: fill the entry for hot.soft_gla.  Returns where to go on, or an exit reason. */
 const uint8_t *soft_miss(struct bt *bt);
+
+/* xlat_rings.c: SYSENTER or SYSEXIT went from one context to the other. */
+void rings_note(const struct cpu *cpu, struct ctx *from, struct ctx *to);
 
 /* translate.c: NULL if the first instruction cannot be fetched or decoded (let the interpreter fault). */
 struct block *translate_block(struct bt *bt, struct ctx *ctx, uint32_t guest_rip, uint64_t code, int64_t second_frame);

@@ -336,6 +336,16 @@ void ctx_drop_all(struct bt *bt)
     bt->ctx = NULL;
 }
 
+/* SYSENTER and SYSEXIT lead to contexts of other windows. */
+static void forget_rings(struct bt *bt, const struct window *to)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(bt->ctx_hash); i++)
+        for (struct ctx *c = bt->ctx_hash[i]; c; c = c->hash_next)
+            for (unsigned k = 0; k < ARRAY_SIZE(c->ring); k++)
+                if (c->ring[k] && c->ring[k]->w == to)
+                    c->ring[k] = NULL;
+}
+
 /* Called by windows: fetch translations of page (or all) are gone; forget what led there. */
 void ctx_code_gone(void *opaque, struct window *w, uint32_t page)
 {
@@ -344,6 +354,8 @@ void ctx_code_gone(void *opaque, struct window *w, uint32_t page)
     bt_reset_return_stack(bt);
     if (page != WINDOW_PAGES)
         links_cut_page(bt, w, page);
+    else
+        forget_rings(bt, w);
     for (unsigned i = 0; i < ARRAY_SIZE(bt->ctx_hash); i++) {
         for (struct ctx **link = &bt->ctx_hash[i], *c; (c = *link) != NULL;) {
             if (c->w != w) {

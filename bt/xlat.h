@@ -123,6 +123,9 @@ void xlat_take_if(struct emit *e); /* IF of R8 = IF of R11; R9 is used */
 bool xlat_real(struct xlat *x, const struct insn *in);
 void xlat_set_real_segment(struct emit *e, unsigned seg); /* segment register = R11, a zero-extended selector; R9 is used */
 
+/* xlat_rings.c: SYSENTER and SYSEXIT, their call-outs included */
+bool xlat_rings(struct xlat *x, const struct insn *in);
+
 /* xlat_segment.c: segment loads of protected mode, their call-outs included */
 bool xlat_segment(struct xlat *x, const struct insn *in);
 bool xlat_sees_tables(const struct xlat *x); /* protected mode, and descriptors can be read in place */
