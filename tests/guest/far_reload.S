@@ -59,7 +59,9 @@ again:  movl    $SEL_X, pointer + 4
 
         /* beyond the limit, which is the call's fault; exactly inside */
         x_is    AREA, 0xff, 0x9b, 4
+        .rept   4
         call_x  1
+        .endr
         movl    $0x100, pointer
         call_refused VEC_GP, 0
         x_is    AREA, 0x105, 0x9b, 4

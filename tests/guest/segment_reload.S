@@ -129,15 +129,21 @@ again:
         expect_done
         expect  %eax, $0x11111111
         .endr
+        .irp    base, AREA, 0                           /* 0: like the segment that is there */
+        a_is    \base, 0xfffff, 0xb3
+        try     RING1
         movl    $SEL_A, %ecx
-        try     RING2
+        call    site_es
+        done
+        expect_done
+        .irp    ring, 2, 3
+        movl    $SEL_A, %ecx
+        try     \ring
         call    site_es
         done
         expect_fault VEC_GP, SEL_A, site_es
-        try     RING3
-        call    site_es
-        done
-        expect_fault VEC_GP, SEL_A, site_es
+        .endr
+        .endr
         a_is    AREA, 0xfffff, 0xf3
         .irp    ring, 0, 1, 2, 3
         movl    $(SEL_A + 3), %ecx
