@@ -3,12 +3,12 @@
 #include "guest.inc"
 #define SEL_BASE SEL_FREE
 #define SEL_MORE (SEL_FREE + 32)
-#define DATA (FREE_PAGES + 0x5000)
+#define DATA 0x500000                           /* in a page table of which the kernel uses nothing */
 #define SECRET (FREE_PAGES + 0x6000)
 #define FRAME_TWO (FREE_PAGES + 0x15000)
 #define FRAME_THREE (FREE_PAGES + 0x16000)
 #define DIR_TWO (FREE_PAGES + 0x40000)
-#define TABLE_TWO (DIR_TWO + 0x1000)            /* of 0 to 3FFFFFh */
+#define TABLE_TWO (DIR_TWO + 0x1000)            /* of 400000h to 7FFFFFh */
         .macro  msr number, value
         movl    $\number, %ecx
         movl    $(\value), %eax
@@ -47,14 +47,15 @@
         jnz     1b
 
         movl    $TABLE_TWO, %edi
-        movl    $(PTE_P | PTE_RW | PTE_US), %eax
+        movl    $(0x400000 | PTE_P | PTE_RW | PTE_US), %eax
 1:      movl    %eax, (%edi)
         addl    $4, %edi
         addl    $0x1000, %eax
         cmpl    $(TABLE_TWO + 0x1000), %edi
         jne     1b
-        movl    $(TABLE_TWO | PTE_P | PTE_RW | PTE_US), DIR_TWO
-        movl    $(FRAME_TWO | PTE_P | PTE_RW | PTE_US), TABLE_TWO + ((DATA) >> 12) * 4
+        movl    $(PAGE_TABLE | PTE_P | PTE_RW | PTE_US), DIR_TWO
+        movl    $(TABLE_TWO | PTE_P | PTE_RW | PTE_US), DIR_TWO + 4
+        movl    $(FRAME_TWO | PTE_P | PTE_RW | PTE_US), TABLE_TWO + (((DATA) >> 12) & 1023) * 4
         paging_on
         movl    $(SECRET | PTE_P | PTE_RW), PTE(SECRET)
         invlpg  SECRET
