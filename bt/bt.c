@@ -105,6 +105,7 @@ static bool ctx_is_current(struct bt *bt)
 
 void ctx_enter(struct bt *bt, struct ctx *c)
 {
+    const struct window *system = c->w->key.is_user ? windows_peer(bt->windows, c->w) : c->w;
     struct bt_hot *hot = hot_of(bt->cpu);
 
     bt->ctx = c;
@@ -113,6 +114,7 @@ void ctx_enter(struct bt *bt, struct ctx *c)
     hot->code_map = (uint64_t)(uintptr_t)bt->ctx->w->code;
     hot->jump_table = (uint64_t)(uintptr_t)bt->ctx->jump_table;
     hot->soft_key = bt->ctx->w->soft_key;
+    hot->system_base = system ? (uint64_t)(uintptr_t)system->base : SEG_POISON;
     hot->minus_epoch = -bt->ctx->w->synced_epoch;
     set_gs_base(bt, hot->window_base);
     bt_reset_return_stack(bt);
@@ -613,10 +615,27 @@ static bool notes_fill(struct bt *bt, const struct fault *f)
     return false;
 }
 
+/* Descriptors that are read in user mode (xlat_segment.c) lie in the other window. */
+static struct window *faulting_window(struct bt *bt, const struct fault *f, uint64_t *linear)
+{
+    const struct bt_hot *hot = hot_of(bt->cpu);
+    struct window *peer;
+
+    *linear = f->address - hot->window_base;
+    if (!f->has_address || !bt->ctx)
+        return NULL;
+    if (*linear < WINDOW_BYTES)
+        return bt->ctx->w;
+    *linear = f->address - hot->system_base;
+    peer = bt->ctx->w->key.is_user && *linear < WINDOW_BYTES ? windows_peer(bt->windows, bt->ctx->w) : NULL;
+    return peer && (uint64_t)(uintptr_t)peer->base == hot->system_base ? peer : NULL;
+}
+
 static bool on_fault(void *opaque, struct fault *f)
 {
     struct bt *bt = opaque;
-    uint64_t linear = f->address - hot_of(bt->cpu)->window_base;
+    struct window *w;
+    uint64_t linear;
 
     if (!bt->is_running || cache_off(bt, (const uint8_t *)f->regs[FAULT_RIP]) >= bt->codemem.size ||
         (const uint8_t *)f->regs[FAULT_RIP] < bt->codemem.exec)
@@ -648,8 +667,9 @@ static bool on_fault(void *opaque, struct fault *f)
     }
     if (bt->ctx)
         bt->ctx = (struct ctx *)(uintptr_t)hot_of(bt->cpu)->ctx;
-    if (f->has_address && linear < WINDOW_BYTES) {
-        bt->fault_kind = window_fill(bt->windows, bt->ctx->w, linear, f->is_write, &bt->fault_frame);
+    w = faulting_window(bt, f, &linear);
+    if (w) {
+        bt->fault_kind = window_fill(bt->windows, w, linear, f->is_write, &bt->fault_frame);
         switch (bt->fault_kind) {
         case WINDOW_RETRY:
             bt->stats.sig_fill++;

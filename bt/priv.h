@@ -59,6 +59,7 @@ struct bt_hot {
     uint64_t far_ip, far_sel, far_to, far_entry; /* of one instruction */
     uint64_t segments;              /* struct segments */
     uint64_t gs_base;               /* value in the GS base register */
+    uint64_t system_base;           /* of the window that shows what the processor reads by itself; no canonical address: there is none now */
     uint64_t minus_epoch;           /* -synced_epoch of windows that are up to date */
     uint64_t soft_key;              /* of linear page 0 in the window: soft.h */
     uint64_t soft_rcx, soft_gla, soft_fp; /* of one instruction; the last: fp_loaded while soft_miss() runs */

@@ -128,7 +128,7 @@ bool xlat_rings(struct xlat *x, const struct insn *in);
 
 /* xlat_segment.c: segment loads of protected mode, their call-outs included */
 bool xlat_segment(struct xlat *x, const struct insn *in);
-bool xlat_sees_tables(const struct xlat *x); /* protected mode, and descriptors can be read in place */
+bool xlat_sees_tables(const struct xlat *x); /* are descriptors read in place? */
 /* R11 = selector: R10 = the entry it leads to in this array of struct segments; RCX waits in hot.scratch from here on, R8 and R9 are used.
  * Returns a near jump: the selector is not known. */
 uint8_t *xlat_segment_entry(struct xlat *x, size_t array);

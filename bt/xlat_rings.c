@@ -116,10 +116,13 @@ static void copy(struct emit *e, struct hmem to, int base, size_t field)
     emit_store(e, to, H_R9, 8);
 }
 
-static void enter_window(struct emit *e)
+/* From one window of an address space to the other, R11. */
+static void enter_window(struct emit *e, bool is_user)
 {
     static const uint8_t wrgsbase_r10[] = {0xf3, 0x49, 0x0f, 0xae, 0xda};
 
+    if (is_user)
+        copy(e, HOT(system_base), R_CPU, offsetof(struct cpu, bt_words) + offsetof(struct bt_hot, window_base));
     emit_load(e, H_R10, HMEM(H_R11, offsetof(struct window, base)), 8);
     emit_store(e, HOT(window_base), H_R10, 8);
     emit_store(e, HOT(gs_base), H_R10, 8);
@@ -154,7 +157,7 @@ bool xlat_rings(struct xlat *x, const struct insn *in)
     emit_store(e, CPU_FIELD(mode), H_R9, 4);
     emit_store(e, HOT(ctx), H_R8, 8);
     if (x->mode & MODE_PG)
-        enter_window(e);
+        enter_window(e, r.is_exit);
     emit_load(e, H_R11, HMEM(H_R8, offsetof(struct ctx, jump_table)), 8);
     emit_store(e, HOT(jump_table), H_R11, 8);
     emit_load(e, H_RSP, HOT(ret_top), 8);                             /* mov  rsp, ret_top       */

@@ -5,7 +5,7 @@
  * (segment_kind()) changes the mode: then control goes on in another context, through its jump table.  Whatever is not known calls
  * segments_resolve_load(), and the instruction begins again.
  *
- * The tables belong to the supervisor: at CPL 3 with paging the window does not show them, and loads are calls. */
+ * The tables belong to the supervisor: at CPL 3 with paging they are read in the other window of the address space. */
 #include "bt/segments.h"
 #include "bt/xlat.h"
 
@@ -16,7 +16,12 @@
 
 bool xlat_sees_tables(const struct xlat *x)
 {
-    return mode_is_protected(x->mode) && x->bt->segments && ((x->mode & MODE_PG) == 0 || (x->mode >> MODE_CPL_SHIFT & 3) != 3);
+    return mode_is_protected(x->mode) && x->bt->segments;
+}
+
+static bool is_user(const struct xlat *x)
+{
+    return (x->mode & MODE_PG) && (x->mode >> MODE_CPL_SHIFT & 3) == 3;
 }
 
 /* dst = address of the entry R9 of an array; R9 is an index already. */
@@ -51,7 +56,7 @@ uint8_t *xlat_segment_verify(struct xlat *x)
     uint8_t *same, *differs;
 
     base.index = limit.index = H_R9;
-    there.is_gs = true;
+    there.is_gs = !is_user(x);
     emit_load(e, H_R9, ENTRY(table), 4);
     emit_load(e, H_R8, base, 4);                                      /* mov  r8d, base          */
     emit_load(e, H_R9, limit, 4);                                     /* mov  r9d, limit         */
@@ -62,6 +67,10 @@ uint8_t *xlat_segment_verify(struct xlat *x)
     emit_bswap64(e, H_R9);
     emit_movsx8_64(e, H_R9, H_R9);                                    /* movsx r9, r9b           */
     emit_shrx64(e, H_R9, H_R9, R_WINDOW_16);                          /* 0, or no canonical address */
+    if (is_user(x)) {
+        emit_load(e, H_RCX, HOT(system_base), 8);
+        emit_lea64(e, H_R9, HMEM_X(H_R9, H_RCX, 0, 0));               /* lea  r9, [r9+rcx]       */
+    }
     emit_load(e, H_RCX, HOT(scratch), 8);                             /* the guest's, should this fault */
     emit_load(e, H_R8, there, 8);                                     /* mov  r8, gs:[r8+r9]     */
     emit_load(e, H_R9, ENTRY(minus_raw), 8);
