@@ -24,7 +24,7 @@
 #define RETURN_STACK_BYTES (64 * 1024)
 #define BLOCK_MAX_INSNS 64
 #define BLOCK_HASH_BITS 19
-#define BLOCK_ROOM 32768 /* host bytes one block may take at most, exits included */
+#define BLOCK_ROOM 49152 /* host bytes one block may take at most, exits included */
 
 /* Why translated code returned to the dispatcher. */
 enum exit_reason {
@@ -222,6 +222,7 @@ struct bt {
     int (*enter)(struct cpu *cpu, const void *host_pc);
     const uint8_t *stub_exit, *stub_signal, *stub_miss, *stub_lookup, *stub_chain, *stub_callout, *stub_fast, *stub_soft, *stub_io, *stub_indirect,
         *stub_indirect_end, *stub_underflow, *gate_ok, *gate_load, *gate_load_avx, *gate_load_upper, *gate_block;
+    const uint8_t *stub_change[SEG_COUNT]; /* the segment register = that of entry R10 of segments.h, context = R11, jump to EIP R8 */
     const uint8_t *check_failure; /* where the stub of bt/check.c traps; NULL: not checking */
 
     uint8_t *return_stack;
@@ -339,6 +340,9 @@ void links_forget(struct links *ls); /* the code cache is emptied */
 bool bt_may_go_on(struct bt *bt);
 /* bt.c, called by stub_soft with all of the guest's state saved: fill the entry for hot.soft_gla.  Returns where to go on, or an exit reason. */
 const uint8_t *soft_miss(struct bt *bt);
+
+/* xlat_segment.c: stub_change */
+void segments_generate(struct bt *bt, struct emit *e);
 
 /* xlat_rings.c: SYSENTER or SYSEXIT went from one context to the other. */
 void rings_note(const struct cpu *cpu, struct ctx *from, struct ctx *to);

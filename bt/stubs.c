@@ -379,4 +379,5 @@ void stubs_generate(struct bt *bt)
     emit_jmp_mem(e, HMEM_X(H_R10, H_R9, 3, 0));
     bt->stub_indirect_end = emit_here(e);
     gen_gates(bt, e);
+    segments_generate(bt, e);
 }

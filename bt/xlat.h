@@ -134,7 +134,6 @@ bool xlat_sees_tables(const struct xlat *x); /* are descriptors read in place? *
 uint8_t *xlat_segment_entry(struct xlat *x, size_t array);
 /* Read the descriptor.  Returns a near jump: it is not the entry's.  RCX, R8 and R9 are used. */
 uint8_t *xlat_segment_verify(struct xlat *x);
-void xlat_segment_copy(struct emit *e, unsigned seg); /* segment register = that of the entry R10; R9 is used */
 
 /* xlat_io.c: emits what a call-out of fast_io.c must know.  False: it has no fast form here. */
 bool xlat_io_operands(struct xlat *x, const struct insn *in, const struct callout_site *site);

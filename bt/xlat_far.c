@@ -133,7 +133,7 @@ static void get_target(struct far *f)
 
 /* --- protected mode --- */
 
-/* R8 = EIP, R11 = selector: R10 = the code segment's entry, R8 = the context there; or to the call-out, with the target in cpu and RCX in
+/* R8 = EIP, R11 = selector: R10 = the code segment's entry, R11 = the context there; or to the call-out, with the target in cpu and RCX in
  * hot.scratch. */
 static void find_protected(struct far *f)
 {
@@ -164,11 +164,11 @@ static void find_protected(struct far *f)
     place = emit_short(e, CC_JRCXZ);
     slow_if(f, CC_JMP);
     emit_patch8(e, place);
-    emit_load(e, H_R8, HMEM(H_R8, offsetof(struct far_entry, to)), 8);
+    emit_load(e, H_R11, HMEM(H_R8, offsetof(struct far_entry, to)), 8);
     emit_load(e, H_RCX, HOT(scratch), 8);
 }
 
-/* ESP or SP += delta, CS = the segment of entry R10, context = R8, jump to hot.far_ip. */
+/* ESP or SP += delta, CS = the segment of entry R10, context = R11, jump to hot.far_ip. */
 static void go_protected(struct far *f, int delta)
 {
     struct emit *e = f->e;
@@ -180,16 +180,8 @@ static void go_protected(struct far *f, int delta)
         emit_lea32(e, H_R9, HMEM(R_SP, delta));                       /* lea  r9d, [r12+delta]   */
         emit_mov_rr16(e, R_SP, H_R9);                                 /* mov  r12w, r9w          */
     }
-    emit_store(e, HOT(ctx), H_R8, 8);
-    emit_load(e, H_R9, HMEM(H_R8, offsetof(struct ctx, mode)), 4);
-    emit_store(e, CPU_FIELD(mode), H_R9, 4);
-    emit_load(e, H_R11, HMEM(H_R8, offsetof(struct ctx, jump_table)), 8);
-    emit_store(e, HOT(jump_table), H_R11, 8);
-    xlat_segment_copy(e, SEG_CS);
-    emit_load(e, H_RSP, HOT(ret_top), 8);                             /* mov  rsp, ret_top       */
     emit_load(e, H_R8, HOT(far_ip), 4);
-    emit_movzx16(e, H_R9, H_R8);
-    emit_jmp_mem(e, HMEM_X(H_R11, H_R9, 3, 0));                       /* jmp  [r11+r9*8]         */
+    emit_jmp(e, f->x->bt->stub_change[SEG_CS]);
     for (unsigned i = 0; i < f->n_slow; i++)
         emit_patch32(e, f->slow[i]);
     emit_load(e, H_RCX, HOT(scratch), 8);
@@ -216,11 +208,11 @@ static bool far_transfer(struct far *f, bool is_call)
     if (mode_is_protected(f->x->mode)) {
         find_protected(f);
         if (is_call) {
-            emit_store(f->e, HOT(far_to), H_R8, 8);
+            emit_store(f->e, HOT(far_to), H_R11, 8);
             emit_store(f->e, HOT(far_entry), H_R10, 8);
             if (!push_cs_ip(f, 0))
                 return false;
-            emit_load(f->e, H_R8, HOT(far_to), 8);
+            emit_load(f->e, H_R11, HOT(far_to), 8);
             emit_load(f->e, H_R10, HOT(far_entry), 8);
         }
         go_protected(f, delta);

@@ -97,7 +97,7 @@ static void copy_check(struct emit *e, unsigned seg, size_t field)
     emit_store(e, HMEM(R_CPU, offsetof(struct cpu, seg_check) + seg * sizeof(struct seg_check) + field), H_R9, 8);
 }
 
-void xlat_segment_copy(struct emit *e, unsigned seg)
+static void copy_segment(struct emit *e, unsigned seg)
 {
     copy(e, seg, offsetof(struct seg_entry, seg), 0, sizeof(struct segment));
     copy_check(e, seg, offsetof(struct seg_check, minus_limit));
@@ -113,7 +113,7 @@ static void copy_same(struct xlat *x, unsigned seg)
     if (seg_class_of(x, seg) == SEGC_FLAT)
         copy(x->e, seg, offsetof(struct seg_entry, seg) + at, at, 8);
     else
-        xlat_segment_copy(x->e, seg);
+        copy_segment(x->e, seg);
 }
 
 /* What the instruction does besides. */
@@ -139,27 +139,36 @@ static void finish(struct xlat *x, const struct insn *in, const struct load *l)
     xlat_count(x->e, offsetof(struct cpu, stats.sens_executed) + 8 * in->desc->sens);
 }
 
+void segments_generate(struct bt *bt, struct emit *e)
+{
+    for (unsigned seg = 0; seg < SEG_COUNT; seg++) {
+        bt->stub_change[seg] = emit_here(e);
+        emit_store(e, HOT(ctx), H_R11, 8);
+        emit_load(e, H_R9, HMEM(H_R11, offsetof(struct ctx, mode)), 4);
+        emit_store(e, CPU_FIELD(mode), H_R9, 4);
+        emit_load(e, H_R11, HMEM(H_R11, offsetof(struct ctx, jump_table)), 8);
+        emit_store(e, HOT(jump_table), H_R11, 8);
+        copy_segment(e, seg);
+        emit_load(e, H_RSP, HOT(ret_top), 8);                         /* mov  rsp, ret_top       */
+        emit_movzx16(e, H_R9, H_R8);
+        emit_jmp_mem(e, HMEM_X(H_R11, H_R9, 3, 0));                   /* jmp  [r11+r9*8]         */
+    }
+}
+
 /* The segment's kind is another: R10 = entry.  Jumps up to the place if there is no such context yet. */
 static void change_context(struct xlat *x, const struct insn *in, const struct load *l, const uint8_t *unknown)
 {
     struct hmem next = HMEM_X(H_R8, H_R9, 3, offsetof(struct ctx, next) + l->seg * sizeof(((struct ctx *)0)->next[0]));
-    uint32_t rip = xlat_next_rip(x, in);
     struct emit *e = x->e;
 
     emit_load(e, H_R9, ENTRY(kind), 4);
     emit_load(e, H_R8, HOT(ctx), 8);
     emit_load(e, H_RCX, next, 8);                                     /* mov  rcx, [r8+r9*8+next] */
     emit_short_back(e, CC_JRCXZ, unknown);
-    emit_store(e, HOT(ctx), H_RCX, 8);
-    emit_load(e, H_R9, HMEM(H_RCX, offsetof(struct ctx, mode)), 4);
-    emit_store(e, CPU_FIELD(mode), H_R9, 4);
-    emit_load(e, H_R11, HMEM(H_RCX, offsetof(struct ctx, jump_table)), 8);
-    emit_store(e, HOT(jump_table), H_R11, 8);
-    xlat_segment_copy(e, l->seg);
+    emit_mov_rr64(e, H_R11, H_RCX);
     finish(x, in, l);
-    emit_load(e, H_RSP, HOT(ret_top), 8);                             /* mov  rsp, ret_top       */
-    emit_mov_ri32(e, H_R8, rip);
-    emit_jmp_mem(e, HMEM(H_R11, (rip & 0xffff) * 8));                 /* jmp  [r11+..]           */
+    emit_mov_ri32(e, H_R8, xlat_next_rip(x, in));
+    emit_jmp(e, x->bt->stub_change[l->seg]);
 }
 
 /* R11 = selector, zero-extended.  Null ones need no descriptor. */
