@@ -134,6 +134,8 @@ bool xlat_sees_tables(const struct xlat *x); /* are descriptors read in place? *
 uint8_t *xlat_segment_entry(struct xlat *x, size_t array);
 /* Read the descriptor.  Returns a near jump: it is not the entry's.  RCX, R8 and R9 are used. */
 uint8_t *xlat_segment_verify(struct xlat *x);
+/* The segment register = that of the entry R10, and on to EIP = R8 in the context R11, which is one with this segment. */
+void xlat_segment_change(struct xlat *x, unsigned seg);
 
 /* xlat_io.c: emits what a call-out of fast_io.c must know.  False: it has no fast form here. */
 bool xlat_io_operands(struct xlat *x, const struct insn *in, const struct callout_site *site);

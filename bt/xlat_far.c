@@ -181,7 +181,7 @@ static void go_protected(struct far *f, int delta)
         emit_mov_rr16(e, R_SP, H_R9);                                 /* mov  r12w, r9w          */
     }
     emit_load(e, H_R8, HOT(far_ip), 4);
-    emit_jmp(e, f->x->bt->stub_change[SEG_CS]);
+    xlat_segment_change(f->x, SEG_CS);
     for (unsigned i = 0; i < f->n_slow; i++)
         emit_patch32(e, f->slow[i]);
     emit_load(e, H_RCX, HOT(scratch), 8);
