@@ -11,7 +11,7 @@ struct bt;
 /* Techniques that can be left out, so that their worth can be measured: names in bt_technique_names. */
 enum bt_technique {
     BT_TIERS,        /* interpret code until it has run a few times */
-    BT_FAST,         /* segment loads, SYSENTER, SYSEXIT, IRET and RDTSC without leaving for the dispatcher */
+    BT_FAST,         /* INT, IRET, RDTSC and others without leaving for the dispatcher; BT_SEGMENTS needs it */
     BT_DECAY,        /* translate a call-out site in full again once its accesses are ordinary memory */
     BT_FOLD,         /* runs of pushes and pops change ESP once */
     BT_LINKS,        /* jumps between pages without a guard while all windows agree */
