@@ -120,6 +120,8 @@ const uint8_t *segments_resolve_load(struct bt *bt, const struct callout_site *s
         if (!to)
             return FAST_DECLINED;
         segments_note(from, to);
+        if (from->next[seg][segment_kind(mode, seg)] != to)
+            return FAST_DECLINED;
     }
     return again(bt, site);
 }
