@@ -20,6 +20,7 @@ enum bt_technique {
     BT_SEGMENTS,     /* segment loads and far transfers of protected mode in place */
     BT_RINGS,        /* SYSENTER and SYSEXIT in place */
     BT_SHARE,        /* one supervisor window for address spaces that are used seldom */
+    BT_RELOC,        /* copy the translation of code that lies elsewhere in another address space */
     BT_TECHNIQUES
 };
 extern const char *const bt_technique_names[BT_TECHNIQUES];

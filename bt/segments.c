@@ -58,9 +58,10 @@ void segments_note(struct ctx *from, struct ctx *to)
 static const uint8_t *again(struct bt *bt, const struct callout_site *site)
 {
     const uint8_t *pc = (const uint8_t *)site;
+    const struct block *b = tcache_by_host(bt, pc);
 
     bt->stats.resolved++;
-    return bt->codemem.exec + tcache_recover(bt, tcache_by_host(bt, pc), pc)->host_off;
+    return bt->codemem.exec + b->indirect + tcache_recover(bt, b, pc)->host_off;
 }
 
 /* Fill *e with descriptor d.  Returns the mode there would be with it. */

@@ -52,6 +52,8 @@ static bool push_cs_ip(struct far *f, int disp)
     if (!push(f, disp - (int)f->size, H_R11) || !xlat_stack_slot(f->x, disp - 2 * (int)f->size, f->size, &slot))
         return false;
     emit_store_imm(f->e, slot, xlat_next_rip(f->x, f->in), f->size);  /* mov  [sp-..], next      */
+    if (f->size == 4)
+        emit_note(f->e, RELOC_EIP, f->e->p - 4);
     return true;
 }
 
@@ -109,8 +111,8 @@ static void go(struct far *f, int delta, bool has_flags)
         emit_insn(e, &push);                                          /* push flags_before       */
         emit_u8(e, 0x9d);                                             /* popfq                   */
     }
-    emit_movzx16(e, H_R9, H_R8);
-    emit_jmp_mem(e, HMEM_X(H_R10, H_R9, 3, 0));                       /* jmp  [r10+r9*8]         */
+    emit_jump_entry(e);
+    emit_jmp_reg(e, H_R9);                                            /* jmp  r9                 */
     for (unsigned i = 0; i < f->n_slow; i++)
         emit_patch32(e, f->slow[i]);
     xlat_callout(f->x, f->in, false);

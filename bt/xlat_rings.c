@@ -158,8 +158,8 @@ bool xlat_rings(struct xlat *x, const struct insn *in)
     emit_store(e, HOT(ctx), H_R8, 8);
     if (x->mode & MODE_PG)
         enter_window(e, r.is_exit);
-    emit_load(e, H_R11, HMEM(H_R8, offsetof(struct ctx, jump_table)), 8);
-    emit_store(e, HOT(jump_table), H_R11, 8);
+    emit_load(e, H_R10, HMEM(H_R8, offsetof(struct ctx, jump_table)), 8);
+    emit_store(e, HOT(jump_table), H_R10, 8);
     emit_load(e, H_RSP, HOT(ret_top), 8);                             /* mov  rsp, ret_top       */
     if (r.is_exit) {
         emit_mov_rr32(e, R_SP, H_RCX);
@@ -168,8 +168,8 @@ bool xlat_rings(struct xlat *x, const struct insn *in)
         emit_load(e, R_SP, CPU_FIELD(sysenter_esp), 4);
         emit_load(e, H_R8, CPU_FIELD(sysenter_eip), 4);
     }
-    emit_movzx16(e, H_R9, H_R8);
-    emit_jmp_mem(e, HMEM_X(H_R11, H_R9, 3, 0));                       /* jmp  [r11+r9*8]         */
+    emit_jump_entry(e);
+    emit_jmp_reg(e, H_R9);                                            /* jmp  r9                 */
     for (unsigned i = 0; i < r.n_slow; i++)
         emit_patch32(e, r.slow[i]);
     emit_load(e, H_RCX, HOT(scratch), 8);

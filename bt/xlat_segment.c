@@ -139,15 +139,15 @@ static void finish(struct xlat *x, const struct insn *in, const struct load *l)
     xlat_count(x->e, offsetof(struct cpu, stats.sens_executed) + 8 * in->desc->sens);
 }
 
-/* The segment register = that of the entry R10, context = R11, which becomes its jump table. */
+/* The segment register = that of the entry R10, context = R11; R10 becomes its jump table. */
 static void change(struct emit *e, unsigned seg)
 {
     emit_store(e, HOT(ctx), H_R11, 8);
     emit_load(e, H_R9, HMEM(H_R11, offsetof(struct ctx, mode)), 4);
     emit_store(e, CPU_FIELD(mode), H_R9, 4);
-    emit_load(e, H_R11, HMEM(H_R11, offsetof(struct ctx, jump_table)), 8);
-    emit_store(e, HOT(jump_table), H_R11, 8);
     copy_segment(e, seg);
+    emit_load(e, H_R10, HMEM(H_R11, offsetof(struct ctx, jump_table)), 8);
+    emit_store(e, HOT(jump_table), H_R10, 8);
 }
 
 void segments_generate(struct bt *bt, struct emit *e)
@@ -168,8 +168,8 @@ void xlat_segment_change(struct xlat *x, unsigned seg)
     else
         emit_call(e, x->bt->stub_change[seg]); /* code has more of these than of far transfers */
     emit_load(e, H_RSP, HOT(ret_top), 8);                             /* mov  rsp, ret_top       */
-    emit_movzx16(e, H_R9, H_R8);
-    emit_jmp_mem(e, HMEM_X(H_R11, H_R9, 3, 0));                       /* jmp  [r11+r9*8]: each site's own, for the host's prediction */
+    emit_jump_entry(e);
+    emit_jmp_reg(e, H_R9);                                            /* jmp  r9: each site's own, for the host's prediction */
 }
 
 /* The segment's kind is another: R10 = entry.  Jumps up to the place if there is no such context yet. */
@@ -185,6 +185,7 @@ static void change_context(struct xlat *x, const struct insn *in, const struct l
     emit_mov_rr64(e, H_R11, H_RCX);
     finish(x, in, l);
     emit_mov_ri32(e, H_R8, xlat_next_rip(x, in));
+    emit_note(e, RELOC_EIP, e->p - 4);
     xlat_segment_change(x, l->seg);
 }
 
@@ -227,7 +228,7 @@ static void load(struct xlat *x, const struct insn *in, const struct load *l)
         emit_patch8(e, is_null);
         emit_mov_rr32(e, H_R9, H_R11);
         entry_address(e, offsetof(struct segments, null));
-        emit_jmp(e, verified);
+        emit_near_back(e, verified);
     }
     if (may_change) {
         emit_patch32(e, other);
