@@ -2,6 +2,7 @@
  * handler that maps guest memory or recovers the guest's exact state. */
 #include "bt/check.h"
 #include "bt/fast.h"
+#include "bt/segments.h"
 
 #include <asm/prctl.h>
 #include <cpuid.h>
@@ -34,6 +35,8 @@ const char *const bt_technique_names[BT_TECHNIQUES] = {
     [BT_LINKS] = "links",
     [BT_FAR] = "far",
     [BT_SOFT] = "soft",
+    [BT_SEGMENTS] = "segments",
+    [BT_RINGS] = "rings",
     [BT_SHARE] = "share",
     [BT_RELOC] = "reloc",
     [BT_JOIN] = "join",
@@ -43,13 +46,15 @@ const char *const bt_technique_names[BT_TECHNIQUES] = {
 
 static void set_gs_base(struct bt *bt, uint64_t base)
 {
-    if (bt->gs_base == base)
+    struct bt_hot *hot = hot_of(bt->cpu);
+
+    if (hot->gs_base == base)
         return;
     if (bt->has_fsgsbase)
         __asm__ volatile("wrgsbase %0" : : "r"(base));
     else
         syscall(SYS_arch_prctl, ARCH_SET_GS, base);
-    bt->gs_base = base;
+    hot->gs_base = base;
 }
 
 static void set_gates(struct bt *bt)
@@ -101,6 +106,7 @@ static bool ctx_is_current(struct bt *bt)
 
 void ctx_enter(struct bt *bt, struct ctx *c)
 {
+    const struct window *system = c->w->key.is_user ? windows_peer(bt->windows, c->w) : c->w;
     struct bt_hot *hot = hot_of(bt->cpu);
 
     bt->ctx = c;
@@ -109,6 +115,8 @@ void ctx_enter(struct bt *bt, struct ctx *c)
     hot->code_map = (uint64_t)(uintptr_t)bt->ctx->w->code;
     hot->jump_table = (uint64_t)(uintptr_t)bt->ctx->jump_table;
     hot->soft_key = bt->ctx->w->soft_key;
+    hot->system_base = system ? (uint64_t)(uintptr_t)system->base : SEG_POISON;
+    hot->minus_epoch = -bt->ctx->w->synced_epoch;
     set_gs_base(bt, hot->window_base);
     bt_reset_return_stack(bt);
 }
@@ -119,7 +127,7 @@ static void ctx_select(struct bt *bt)
 
     ctx_enter(bt, to);
     if (from)
-        ctx_note_far(from, to);
+        ctx_note(from, to);
 }
 
 /* --- finding --- */
@@ -363,6 +371,9 @@ static const uint8_t *on_callout(struct bt *bt)
     memcpy(&site, resume, sizeof(site));
     resume += sizeof(site);
     cpu->rip = site.guest_rip;
+    if (bt->wants_far && bt->ctx)
+        ctx_make_far(bt->ctx);
+    bt->wants_far = false;
     bt->stats.callouts++;
     bt->causes[site.cause].count++;
     const struct block *b = NULL;
@@ -396,8 +407,11 @@ static const uint8_t *on_callout(struct bt *bt)
     next = site.guest_rip + site.insn_len;
     if (!(cpu->mode & MODE_CS32))
         next &= 0xffff;
-    if (site.may_resume && (uint32_t)cpu->rip == next && dead == bt->stats.dead_blocks + bt->stats.cache_flushes && bt_may_go_on(bt))
+    if (site.may_resume && (uint32_t)cpu->rip == next && dead == bt->stats.dead_blocks + bt->stats.cache_flushes && bt_may_go_on(bt)) {
+        if (bt->opt.want_counts)
+            hot_of(cpu)->icount -= site.is_counted; /* the interpreter counted it */
         return resume; /* (a stale mode was updated by cpu_step) */
+    }
     bt->stats.callouts_ended++;
     hot_of(cpu)->icount -= rest;
     return NULL;
@@ -600,10 +614,27 @@ static bool notes_fill(struct bt *bt, const struct fault *f)
     return false;
 }
 
+/* Descriptors that are read in user mode (xlat_segment.c) lie in the other window. */
+static struct window *faulting_window(struct bt *bt, const struct fault *f, uint64_t *linear)
+{
+    const struct bt_hot *hot = hot_of(bt->cpu);
+    struct window *peer;
+
+    *linear = f->address - hot->window_base;
+    if (!f->has_address || !bt->ctx)
+        return NULL;
+    if (*linear < WINDOW_BYTES)
+        return bt->ctx->w;
+    *linear = f->address - hot->system_base;
+    peer = bt->ctx->w->key.is_user && *linear < WINDOW_BYTES ? windows_peer(bt->windows, bt->ctx->w) : NULL;
+    return peer && (uint64_t)(uintptr_t)peer->base == hot->system_base ? peer : NULL;
+}
+
 static bool on_fault(void *opaque, struct fault *f)
 {
     struct bt *bt = opaque;
-    uint64_t linear = f->address - hot_of(bt->cpu)->window_base;
+    struct window *w;
+    uint64_t linear;
 
     if (!bt->is_running || cache_off(bt, (const uint8_t *)f->regs[FAULT_RIP]) >= bt->codemem.size ||
         (const uint8_t *)f->regs[FAULT_RIP] < bt->codemem.exec)
@@ -633,8 +664,11 @@ static bool on_fault(void *opaque, struct fault *f)
         f->regs[FAULT_RSP] = (long long)hot_of(bt->cpu)->ret_top; /* forget all predictions; run the push again */
         return true;
     }
-    if (f->has_address && linear < WINDOW_BYTES) {
-        bt->fault_kind = window_fill(bt->windows, bt->ctx->w, linear, f->is_write, &bt->fault_frame);
+    if (bt->ctx)
+        bt->ctx = (struct ctx *)(uintptr_t)hot_of(bt->cpu)->ctx;
+    w = faulting_window(bt, f, &linear);
+    if (w) {
+        bt->fault_kind = window_fill(bt->windows, w, linear, f->is_write, &bt->fault_frame);
         switch (bt->fault_kind) {
         case WINDOW_RETRY:
             bt->stats.sig_fill++;
@@ -869,6 +903,9 @@ struct bt *bt_create(struct cpu *cpu, const struct bt_options *opt, const char *
     hot_of(cpu)->bt = bt;
     if (bt_has(bt, BT_SOFT) && bt->has_bmi2)
         bt->soft = soft_create(bt->n_frames, cpu);
+    if (bt_has(bt, BT_SEGMENTS) && bt_has(bt, BT_FAST) && bt->has_bmi2)
+        bt->segments = segments_create();
+    hot_of(cpu)->segments = (uint64_t)(uintptr_t)bt->segments;
     stubs_generate(bt);
     if (opt->is_checked)
         check_generate(bt);
@@ -899,6 +936,7 @@ struct bt *bt_create(struct cpu *cpu, const struct bt_options *opt, const char *
 
 out_codemem:
     soft_destroy(bt->soft);
+    segments_destroy(bt->segments);
     if (bt->table_fd >= 0)
         close(bt->table_fd);
     codemem_destroy(&bt->codemem);
@@ -924,6 +962,7 @@ void bt_destroy(struct bt *bt)
     windows_destroy(bt->windows);
     links_destroy(bt->links);
     soft_destroy(bt->soft);
+    segments_destroy(bt->segments);
     if (bt->perf_map)
         fclose(bt->perf_map);
     munmap(bt->return_stack, RETURN_STACK_GUARD + RETURN_STACK_BYTES + 4096);
@@ -970,6 +1009,7 @@ unsigned bt_counters(const struct bt *bt, struct bt_counter *out, unsigned max)
         {"sites translated in full again", s->sites_released},
         {"call-outs done in place", s->fast},
         {"lookups done in place", s->fast_lookups},
+        {"segment descriptors made known", s->resolved},
         {"sites with software lookup", s->soft_sites},
         {"of them given up", s->soft_released},
         {"software lookups that missed", s->soft_misses},

@@ -11,12 +11,14 @@ struct bt;
 /* Techniques that can be left out, so that their worth can be measured: names in bt_technique_names. */
 enum bt_technique {
     BT_TIERS,        /* interpret code until it has run a few times */
-    BT_FAST,         /* segment loads, SYSENTER, SYSEXIT, IRET and RDTSC without leaving for the dispatcher */
+    BT_FAST,         /* INT, IRET, RDTSC and others without leaving for the dispatcher; BT_SEGMENTS needs it */
     BT_DECAY,        /* translate a call-out site in full again once its accesses are ordinary memory */
     BT_FOLD,         /* runs of pushes and pops change ESP once */
     BT_LINKS,        /* jumps between pages without a guard while all windows agree */
-    BT_FAR,          /* far calls, jumps, returns, INT and IRET of real mode in place */
+    BT_FAR,          /* far calls, jumps, returns, INT and IRET of real and virtual-8086 mode in place */
     BT_SOFT,         /* look pages up in software at sites whose pages come and go */
+    BT_SEGMENTS,     /* segment loads and far transfers of protected mode in place */
+    BT_RINGS,        /* SYSENTER and SYSEXIT in place */
     BT_SHARE,        /* one supervisor window for address spaces that are used seldom */
     BT_RELOC,        /* copy the translation of code that lies elsewhere in another address space */
     BT_JOIN,         /* end a block behind a branch where another one begins */

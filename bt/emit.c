@@ -11,7 +11,7 @@ void emit_note(struct emit *e, enum reloc kind, const uint8_t *place)
 {
     if (!e->relocs || e->is_full)
         return;
-    if (e->n_relocs >= e->max_relocs)
+    if (e->n_relocs >= e->max_relocs || place - e->block_start >= 1 << RELOC_KIND_SHIFT)
         e->n_relocs = e->max_relocs + 1;
     else
         e->relocs[e->n_relocs++] = (uint16_t)((unsigned)kind << RELOC_KIND_SHIFT | (unsigned)(place - e->block_start));
@@ -358,6 +358,9 @@ uint8_t *emit_short(struct emit *e, unsigned cc)
         emit_u8(e, PREFIX_ADDR32);
         emit_u8(e, 0xe3);
         break;
+    case CC_JRCXZ:
+        emit_u8(e, 0xe3);
+        break;
     case CC_LOOPNE:
     case CC_LOOPE:
     case CC_LOOP:
@@ -377,6 +380,21 @@ void emit_patch8(struct emit *e, uint8_t *place)
         return;
     assert(e->p - place < 128);
     place[-1] = (uint8_t)(e->p - place);
+}
+
+void emit_short_back(struct emit *e, unsigned cc, const uint8_t *target)
+{
+    (void)emit_short(e, cc);
+    if (e->is_full)
+        return;
+    assert(emit_here(e) - target <= 128);
+    e->p[-1] = (uint8_t)(target - emit_here(e));
+}
+
+void emit_near_back(struct emit *e, const uint8_t *target)
+{
+    emit_u8(e, 0xe9);
+    emit_u32(e, (uint32_t)(target - (emit_here(e) + 4)));
 }
 
 uint8_t *emit_near(struct emit *e, unsigned cc)

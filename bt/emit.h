@@ -25,7 +25,7 @@ struct emit {
     bool is_full;
     /* Places of the block that starts at block_start which change when it is copied elsewhere; NULL: not wanted. */
     uint16_t *relocs;
-    unsigned n_relocs, max_relocs; /* n = max + 1: too many */
+    unsigned n_relocs, max_relocs; /* n = max + 1: too many, or too far from the start */
     const uint8_t *block_start;
 };
 
@@ -113,9 +113,12 @@ void emit_ret(struct emit *e);
 void emit_jcc(struct emit *e, unsigned cc, const void *target); /* near, rel32 */
 
 /* Forward short jumps: returns the place to give to emit_patch8() at the target.  cc: 0..15, or one of these. */
-enum { CC_JMP = 0x10, CC_JECXZ = 0x11, CC_LOOPNE = 0x12, CC_LOOPE = 0x13, CC_LOOP = 0x14 };
+enum { CC_JMP = 0x10, CC_JECXZ = 0x11, CC_JRCXZ = 0x15, CC_LOOPNE = 0x12, CC_LOOPE = 0x13, CC_LOOP = 0x14 };
 uint8_t *emit_short(struct emit *e, unsigned cc);
 void emit_patch8(struct emit *e, uint8_t *place);
+/* Jumps up, to what the block holds: a copy of it has them, too. */
+void emit_short_back(struct emit *e, unsigned cc, const uint8_t *target);
+void emit_near_back(struct emit *e, const uint8_t *target);
 /* Forward near jump. */
 uint8_t *emit_near(struct emit *e, unsigned cc); /* cc or CC_JMP */
 void emit_patch32(struct emit *e, uint8_t *place);

@@ -6,6 +6,7 @@
  * instruction.  SDM 2, the instructions' "Operation". */
 #include "bt/fast.h"
 
+#include "bt/segments.h"
 #include "cpu/cpuid.h"
 #include "cpu/insn.h"
 #include "cpu/ops.h"
@@ -65,8 +66,7 @@ static bool is_stack_for(uint64_t d, unsigned cpl)
     return (access_of(d) & (D_CODE | D_RW)) == D_RW && dpl_of(d) == cpl && is_32bit(d);
 }
 
-/* Code or data, present and accessed. */
-static bool read_descriptor(struct bt *bt, uint16_t sel, uint64_t *d)
+bool fast_descriptor(struct bt *bt, uint16_t sel, uint64_t *d)
 {
     struct window *w = system_window(bt);
     const uint8_t *p;
@@ -127,7 +127,7 @@ static const uint8_t *load_segment(struct bt *bt, const struct callout_site *sit
     if (selector_is_null(sel)) {
         segment_set_null(&cpu->seg[seg], sel);
     } else {
-        if (!read_descriptor(bt, sel, &d) || (access_of(d) & (D_CODE | D_RW)) == D_CODE)
+        if (!fast_descriptor(bt, sel, &d) || (access_of(d) & (D_CODE | D_RW)) == D_CODE)
             return FAST_DECLINED;
         if ((access_of(d) & (D_CODE | D_DOWN_OR_CONFORMING)) != (D_CODE | D_DOWN_OR_CONFORMING) &&
             ((sel & 3u) > dpl_of(d) || cpu->cpl > dpl_of(d)))
@@ -177,6 +177,17 @@ static void load_flat(struct cpu *cpu, unsigned cs, unsigned ss, unsigned cpl)
                 cpl << MODE_CPL_SHIFT | (cpl <= cpu_iopl(cpu) ? MODE_IOPL_OK : 0); /* what cpu_update_mode() would find */
 }
 
+/* After SYSENTER and SYSEXIT. */
+static const uint8_t *go_to_ring(struct bt *bt, uint32_t rip)
+{
+    struct ctx *from = bt->ctx;
+    const uint8_t *to = go_to(bt, rip);
+
+    if (bt->ctx != from)
+        rings_note(bt->cpu, from, bt->ctx);
+    return to;
+}
+
 static const uint8_t *sysenter(struct bt *bt)
 {
     struct cpu *cpu = bt->cpu;
@@ -187,7 +198,7 @@ static const uint8_t *sysenter(struct bt *bt)
     cpu->eflags &= ~(EFLAGS_IF | EFLAGS_RF);
     load_flat(cpu, cs, cs + 8, 0);
     cpu->gpr[REG_SP] = (uint32_t)cpu->sysenter_esp;
-    return go_to(bt, (uint32_t)cpu->sysenter_eip);
+    return go_to_ring(bt, (uint32_t)cpu->sysenter_eip);
 }
 
 static const uint8_t *sysexit_(struct bt *bt)
@@ -199,7 +210,7 @@ static const uint8_t *sysexit_(struct bt *bt)
         return FAST_DECLINED;
     load_flat(cpu, (cs + 16) | 3, (cs + 24) | 3, 3);
     cpu->gpr[REG_SP] = (uint32_t)cpu->gpr[REG_CX];
-    return go_to(bt, (uint32_t)cpu->gpr[REG_DX]);
+    return go_to_ring(bt, (uint32_t)cpu->gpr[REG_DX]);
 }
 
 /* Would a return to ring cpl make a data segment null? */
@@ -230,7 +241,7 @@ static const uint8_t *iret(struct bt *bt)
         return FAST_DECLINED;
     eip = (uint32_t)load_le(frame, 4);
     flags = (uint32_t)load_le(frame + 8, 4);
-    if (((flags ^ cpu->eflags) & cpu->eflags_mask & ~may_change) || !read_descriptor(bt, (uint16_t)load_le(frame + 4, 2), &cs))
+    if (((flags ^ cpu->eflags) & cpu->eflags_mask & ~may_change) || !fast_descriptor(bt, (uint16_t)load_le(frame + 4, 2), &cs))
         return FAST_DECLINED;
     cs_sel = (uint16_t)load_le(frame + 4, 2);
     cpl = cs_sel & 3;
@@ -245,7 +256,7 @@ static const uint8_t *iret(struct bt *bt)
         if (!frame)
             return FAST_DECLINED;
         ss_sel = (uint16_t)load_le(frame + 16, 2);
-        if (selector_is_null(ss_sel) || !read_descriptor(bt, ss_sel, &ss) || (ss_sel & 3u) != cpl || !is_stack_for(ss, cpl) || drops_segments(cpu, cpl))
+        if (selector_is_null(ss_sel) || !fast_descriptor(bt, ss_sel, &ss) || (ss_sel & 3u) != cpl || !is_stack_for(ss, cpl) || drops_segments(cpu, cpl))
             return FAST_DECLINED;
         esp = (uint32_t)load_le(frame + 12, 4);
         segment_unpack(&cpu->seg[SEG_SS], ss_sel, ss);
@@ -273,7 +284,7 @@ static bool ring0_stack(struct bt *bt, struct window *w, uint16_t *sel, uint64_t
         return false;
     *esp = (uint32_t)load_le(p, 4);
     *sel = (uint16_t)load_le(p + 4, 2);
-    return !selector_is_null(*sel) && !(*sel & 3) && read_descriptor(bt, *sel, ss) && is_stack_for(*ss, 0) &&
+    return !selector_is_null(*sel) && !(*sel & 3) && fast_descriptor(bt, *sel, ss) && is_stack_for(*ss, 0) &&
            !(access_of(*ss) & D_DOWN_OR_CONFORMING) && !(*ss >> 16 & 0xffffff) && !(*ss >> 56) && limit_of(*ss) == 0xffffffff;
 }
 
@@ -301,7 +312,7 @@ static const uint8_t *interrupt(struct bt *bt, const struct interrupt *in)
         return FAST_DECLINED;
     type = gate[5] & 0x1f;
     if ((type != SYS_INT32 && type != SYS_TRAP32) || !(gate[5] & 0x80) || (!in->is_fault && (gate[5] >> 5 & 3u) < cpu->cpl) ||
-        selector_is_null(cs_sel = (uint16_t)load_le(gate + 2, 2)) || !read_descriptor(bt, cs_sel, &cs))
+        selector_is_null(cs_sel = (uint16_t)load_le(gate + 2, 2)) || !fast_descriptor(bt, cs_sel, &cs))
         return FAST_DECLINED;
     eip = (uint32_t)load_le(gate, 2) | (uint32_t)load_le(gate + 6, 2) << 16;
     if (!is_code_for(cs, 0, eip))
@@ -410,6 +421,10 @@ const uint8_t *fast_callout(struct bt *bt, const struct callout_site *site)
 
     bt->ctx = (struct ctx *)(uintptr_t)hot_of(cpu)->ctx;
     switch (site->fast) {
+    case FAST_SEGMENT:
+        return segments_resolve_load(bt, site);
+    case FAST_FAR:
+        return segments_resolve_far(bt, site);
     case FAST_MOV_SREG:
         to = load_segment(bt, site, site->arg & 7, (uint16_t)cpu->gpr[site->arg >> 3], 0);
         break;
@@ -442,8 +457,8 @@ const uint8_t *fast_callout(struct bt *bt, const struct callout_site *site)
         break;
     }
     if (to != FAST_DECLINED) {
-        cpu->stats.insns_interp += site->fast != FAST_DIV;
-        hot_of(cpu)->icount += bt->lockstep != NULL; /* of the block; call-outs are not in its count */
+        cpu->stats.insns_interp += site->fast != FAST_DIV && !site->is_counted;
+        hot_of(cpu)->icount += bt->lockstep && !site->is_counted; /* of the block; call-outs are not in its count */
         cpu->stats.sens_executed[bt->causes[site->cause].desc->sens]++;
         bt->stats.fast++;
     }

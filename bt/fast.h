@@ -7,7 +7,7 @@
 enum fast_kind { FAST_NONE, FAST_MOV_SREG, FAST_MOV_SREG_MEM /* selector in hot.fast_operand */, FAST_POP_SREG, FAST_RDTSC, FAST_SYSENTER, FAST_SYSEXIT, FAST_IRET, FAST_INT,
                  FAST_DIV /* of a site that raised #DE; arg: register, DIV_16, DIV_SIGNED */,
                  FAST_IN, FAST_OUT /* arg: size, IO_IMMEDIATE; arg2: port */, FAST_DEVICE_LOAD, FAST_DEVICE_STORE /* arg: size, register << 4 */,
-                 FAST_INVLPG,
+                 FAST_INVLPG, FAST_SEGMENT /* arg: segment register */, FAST_FAR /* both: segments.h; they execute nothing */,
                  FAST_STRING /* with software lookup; arg: SOFT_STRING ..., arg2: size, STRING_REP */ };
 enum { STRING_REP = 8 };
 enum { IO_IMMEDIATE = 8 };
@@ -17,6 +17,9 @@ enum { DIV_16 = 8, DIV_SIGNED = 16 };
 #define FAST_DECLINED ((const uint8_t *)(uintptr_t)EXIT_CALLOUT) /* nothing was done */
 #define FAST_LOOKUP ((const uint8_t *)(uintptr_t)EXIT_LOOKUP)    /* not known here: let the dispatcher look */
 #define FAST_DONE ((const uint8_t *)(uintptr_t)EXIT_DONE)        /* executed; the dispatcher must look where to go on */
+
+/* A descriptor of code or data, present and accessed. */
+bool fast_descriptor(struct bt *bt, uint16_t sel, uint64_t *d);
 
 /* Does the instruction have a fast form in this mode?  *kind and *arg go into its site. */
 bool fast_fits(const struct bt *bt, const struct insn *in, uint32_t mode, uint8_t *kind, uint8_t *arg);

@@ -90,7 +90,7 @@ static void copy_cpu(struct cpu *to, const struct cpu *from)
     static const struct {
         size_t from, to;
     } part[] = {{0, offsetof(struct cpu, poll)},
-                {offsetof(struct cpu, seg), offsetof(struct cpu, ldtr)},
+                {offsetof(struct cpu, seg), offsetof(struct cpu, gdtr)},
                 {offsetof(struct cpu, cpl), offsetof(struct cpu, exit_request)},
                 {offsetof(struct cpu, stats.insns_interp), offsetof(struct cpu, stats.sens_sites)},
                 {offsetof(struct cpu, stats.soft_interrupts), offsetof(struct cpu, stats.task_switches)},
@@ -129,8 +129,8 @@ static bool may_change_segments(const struct cpu *cpu, const struct insn *in)
 
     if (insn_is(in, op_mov_to_sreg) || insn_is(in, op_pop_sreg) || insn_is(in, op_int) || insn_is(in, op_iret))
         return true;
-    if (is_protected)
-        return insn_is(in, op_sysenter) || insn_is(in, op_sysexit);
+    if (is_protected && (insn_is(in, op_sysenter) || insn_is(in, op_sysexit)))
+        return true;
     return insn_is(in, op_lseg_ptr) || insn_is(in, op_jmp_far_ptr) || insn_is(in, op_jmp_far_ind) || insn_is(in, op_call_far_ptr) ||
            insn_is(in, op_call_far_ind) || insn_is(in, op_ret_far);
 }
@@ -262,7 +262,8 @@ static bool is_spoiled(const struct lockstep *ls, const uint8_t *host)
     uint32_t error;
 
     for (unsigned i = 1; i <= ls->spoiled; i++) {
-        gla_t gla = (uint32_t)(cpu->seg[SEG_SS].base + (uint16_t)(cpu->gpr[REG_SP] - i));
+        uint32_t sp = (uint32_t)cpu->gpr[REG_SP] - i;
+        gla_t gla = (uint32_t)(cpu->seg[SEG_SS].base + (cpu->mode & MODE_SS32 ? sp : (uint16_t)sp));
 
         if (tlb_probe(cpu, gla, cpu->cpl == 3 ? ACCESS_USER : 0, &t, &error) && t.host == host)
             return true;
@@ -356,8 +357,8 @@ static bool is_excused(struct lockstep *ls, const struct block *b, unsigned n, s
     if ((insn_is(&in, op_popf) || (insn_is(&in, op_iret) && !mode_is_protected(b->mode))) && n < ls->n_states)
         got->eflags = (got->eflags & ~EFLAGS_NATIVE) | (want->eflags & EFLAGS_NATIVE);
     /* INT and far CALL in place may have pushed a part of their frame when they fault; the interpreter pushes the same again. */
-    if (!mode_is_protected(b->mode) && (insn_is(&in, op_int) || insn_is(&in, op_call_far_ptr) || insn_is(&in, op_call_far_ind)))
-        ls->spoiled = 6;
+    if ((!mode_is_protected(b->mode) && insn_is(&in, op_int)) || insn_is(&in, op_call_far_ptr) || insn_is(&in, op_call_far_ind))
+        ls->spoiled = 8;
     return false;
 }
 

@@ -30,7 +30,7 @@
 #define BY_HOST_STEP 512u
 #define TEMPLATE_BITS 17
 #define RELOCS_MAX 1024 /* places of one block that depend on where it lies */
-#define BLOCK_ROOM 16384 /* host bytes one block may take at most */
+#define BLOCK_ROOM 32768 /* host bytes one block may take at most */
 #define COLD_CHUNK 16384u
 #define COLD_ROOM 1024   /* of them, indirect entry and exits of one block at most */
 
@@ -64,7 +64,11 @@ struct bt_hot {
     uint64_t check_r8, check_rax, check_flags; /* saved by the stub of bt/check.c */
     uint64_t scratch, flags_before; /* of one instruction */
     uint64_t ctx;                   /* struct ctx; translated code changes it with CS, see xlat_far.c */
-    uint64_t far_ip, far_sel;       /* of one instruction */
+    uint64_t far_ip, far_sel, far_to, far_entry; /* of one instruction */
+    uint64_t segments;              /* struct segments */
+    uint64_t gs_base;               /* value in the GS base register */
+    uint64_t system_base;           /* of the window that shows what the processor reads by itself; no canonical address: there is none now */
+    uint64_t minus_epoch;           /* -synced_epoch of windows that are up to date */
     uint64_t soft_key;              /* of linear page 0 in the window: soft.h */
     uint64_t soft_rcx, soft_gla, soft_fp; /* of one instruction; the last: fp_loaded while soft_miss() runs */
 };
@@ -102,6 +106,7 @@ struct callout_site {
     uint32_t site;  /* of bt->sites, or SITE_NONE */
     uint8_t fast, arg; /* enum fast_kind, and what it needs to know; without one, of a string instruction with software lookup: SOFT_.. */
     uint8_t arg2;
+    uint8_t is_counted; /* among the block's instructions: it may be done in place too */
 } __attribute__((packed));
 
 /* Data after "call stub_soft". */
@@ -163,9 +168,10 @@ struct block { /* what is looked for often comes first, in one line of the cache
     } in_frame, in_frame2;
 };
 
-/* The context that code of another one goes to by loading CS with a selector; of the same window, mode and limit. */
+/* The context that code of another one goes to by loading CS; of the same window.  In real and virtual-8086 mode by selector, and mode and
+ * limit are the same; in protected mode by the serial number of an entry of segments.h. */
 struct far_entry {
-    int32_t minus_sel; /* 1: none */
+    int64_t minus_key; /* 1: none */
     struct ctx *to;
 };
 #define FAR_ENTRIES 256u
@@ -178,7 +184,10 @@ struct ctx {
     uint32_t mode, cs_base, cs_limit;
     uint64_t filled[JUMP_TABLE_ENTRIES / 64 / JUMP_TABLE_PIECE]; /* a bit for each piece of jump_table that may hold something */
     uint32_t *jump_table; /* host addresses; private copy-on-write mapping, every entry initially the miss stub */
-    struct far_entry *far;      /* [FAR_ENTRIES] in real and virtual-8086 mode, else NULL */
+    bool far_is_shared;          /* far is an empty one that all have: until there is an entry, in protected mode */
+    struct far_entry *far;      /* [FAR_ENTRIES] */
+    struct ctx *ring[2]; /* where SYSENTER and SYSEXIT led last, of another window; NULL: nowhere */
+    struct ctx *next[SEG_COUNT][8]; /* protected mode: where loads of data segment registers lead, by segment_kind() */
 };
 
 static inline void ctx_set_jump(struct ctx *c, uint32_t guest_rip, const uint8_t *to)
@@ -210,7 +219,7 @@ struct bt_stats {
     uint64_t dead_blocks, cache_flushes, retranslated_sites, frames_given_up, ctxs, interp_shadow, enters, two_page;
     uint64_t lockstep_blocks, lockstep_insns;
     uint64_t cold_runs, cold_insns, sites_released, fast, fast_lookups, guards, links, links_cut;
-    uint64_t soft_misses, soft_sites, soft_released, relocated;
+    uint64_t soft_misses, soft_sites, soft_released, relocated, resolved;
 };
 
 #define SITE_HASH_BITS 16
@@ -231,6 +240,7 @@ struct bt {
     struct cpu *cpu;
     struct windows *windows;
     struct soft *soft; /* NULL: technique off, or no room for it */
+    struct segments *segments; /* NULL: technique off, or no BMI2 */
     struct codemem codemem;
     struct emit e;    /* positioned at the end of the used cache, and before what is taken for ... */
     struct emit cold; /* ... the part of the cold area that is being filled; from the top of the cache down, COLD_CHUNK each */
@@ -244,6 +254,7 @@ struct bt {
     int (*enter)(struct cpu *cpu, const void *host_pc);
     const uint8_t *stub_exit, *stub_signal, *stub_miss, *stub_lookup, *stub_chain, *stub_callout, *stub_fast, *stub_soft, *stub_io, *stub_indirect,
         *stub_indirect_end, *stub_underflow, *gate_ok, *gate_load, *gate_load_avx, *gate_load_upper, *gate_block;
+    const uint8_t *stub_change[SEG_COUNT]; /* xlat_segment.c */
     const uint8_t *check_failure; /* where the stub of bt/check.c traps; NULL: not checking */
 
     uint8_t *return_stack;
@@ -271,7 +282,6 @@ struct bt {
     struct ctx *ctx_hash[256];
     unsigned n_ctx;
     struct ctx *ctx;        /* current, or NULL when stale */
-    uint64_t gs_base;       /* value in the GS base register */
     bool has_fsgsbase, has_bmi2, has_sahf, has_avx;
 
     struct site sites[1 << SITE_HASH_BITS];
@@ -283,6 +293,7 @@ struct bt {
     uint64_t fault_code, fault_frame;
     enum window_fault fault_kind;
     bool is_fp_fault; /* the last exit was by SIGFPE */
+    bool wants_far;         /* the current context needs room for far entries; segments_resolve_far() may not allocate it */
     uint32_t missing;       /* linear address that fast_callout() did not find mapped ... */
     struct window *missing_in; /* ... in this window; NULL: none */
     bool is_running;        /* translated code is on the CPU: faults are the guest's */
@@ -342,7 +353,8 @@ void tcache_add_recover(struct bt *bt, struct block *b, uint32_t guest_rip, stru
 struct ctx *ctx_current(struct bt *bt);
 struct ctx *ctx_find(struct bt *bt, const struct window *w, uint32_t mode, uint32_t cs_base, uint32_t cs_limit); /* NULL: none yet */
 void ctx_enter(struct bt *bt, struct ctx *c); /* make it the current one */
-void ctx_note_far(struct ctx *from, struct ctx *to); /* code of from went to to, perhaps by a far transfer */
+void ctx_note(struct ctx *from, struct ctx *to); /* code of from went to to, perhaps by loading a segment register */
+void ctx_make_far(struct ctx *c); /* room for far entries */
 void ctx_code_gone(void *bt, struct window *w, uint32_t page);
 void ctx_drop_all(struct bt *bt);
 
@@ -390,6 +402,12 @@ bool bt_spend_string(struct bt *bt, const struct callout_site *site);
 bool bt_may_go_on(struct bt *bt);
 /* bt.c, called by stub_soft with all of the guest's state saved: fill the entry for hot.soft_gla.  Returns where to go on, or an exit reason. */
 const uint8_t *soft_miss(struct bt *bt);
+
+/* xlat_segment.c: stub_change */
+void segments_generate(struct bt *bt, struct emit *e);
+
+/* xlat_rings.c: SYSENTER or SYSEXIT went from one context to the other. */
+void rings_note(const struct cpu *cpu, struct ctx *from, struct ctx *to);
 
 /* reloc.c: the same code at another EIP. */
 /* A block of ctx's mode for this code, at any EIP, that a translation of today would equal; NULL: none. */

@@ -377,4 +377,5 @@ void stubs_generate(struct bt *bt)
     emit_jmp_reg(e, H_R9);
     bt->stub_indirect_end = emit_here(e);
     gen_gates(bt, e);
+    segments_generate(bt, e);
 }

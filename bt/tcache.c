@@ -3,7 +3,7 @@
  *
  * A dead block's entry is overwritten by a jump through the jump table, so nothing that leads to it need be known.  Host memory
  * is not reused until the cache is full: then everything is dropped at once. */
-#include "bt/priv.h"
+#include "bt/segments.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -295,31 +295,58 @@ static bool reset_jump_table(struct bt *bt, struct ctx *c)
     return true;
 }
 
-/* Far entries that lead here belong to contexts of the same window: all of those die together. */
+static struct far_entry no_far[FAR_ENTRIES]; /* of all contexts that have none: it stays empty */
+
+/* Far entries, and contexts for segment loads, that lead here belong to contexts of the same window: all of those die together. */
 static void ctx_free(struct ctx *c)
 {
     munmap(c->jump_table, JUMP_TABLE_ENTRIES * 4);
-    free(c->far);
+    if (!c->far_is_shared)
+        free(c->far);
     free(c);
 }
 
-void ctx_note_far(struct ctx *from, struct ctx *to)
+static void note_far(struct ctx *from, struct ctx *to)
 {
     uint32_t sel = to->cs_base >> 4;
 
-    if (from->far && to->far && from->w == to->w && from->mode == to->mode && from->cs_limit == to->cs_limit &&
-        !(to->cs_base & 15) && sel <= 0xffff)
-        from->far[FAR_INDEX(sel)] = (struct far_entry){.minus_sel = -(int32_t)sel, .to = to};
+    if (!from->far_is_shared && from->w == to->w && from->mode == to->mode && from->cs_limit == to->cs_limit && !(to->cs_base & 15) && sel <= 0xffff)
+        from->far[FAR_INDEX(sel)] = (struct far_entry){.minus_key = -(int32_t)sel, .to = to};
 }
 
-static bool make_far(struct ctx *c)
+void ctx_note(struct ctx *from, struct ctx *to)
 {
-    if (mode_is_protected(c->mode))
-        return true;
-    c->far = calloc(FAR_ENTRIES, sizeof(*c->far));
-    for (unsigned i = 0; c->far && i < FAR_ENTRIES; i++)
-        c->far[i].minus_sel = 1;
-    return c->far != NULL;
+    if (mode_is_protected(from->mode))
+        segments_note(from, to);
+    else
+        note_far(from, to);
+}
+
+static void clear_far(struct far_entry *far)
+{
+    for (unsigned i = 0; i < FAR_ENTRIES; i++)
+        far[i].minus_key = 1;
+}
+
+void ctx_make_far(struct ctx *c)
+{
+    struct far_entry *far = c->far_is_shared ? calloc(FAR_ENTRIES, sizeof(*far)) : NULL;
+
+    if (!far)
+        return;
+    clear_far(far);
+    c->far = far;
+    c->far_is_shared = false;
+}
+
+static void init_far(struct ctx *c)
+{
+    c->far = no_far;
+    c->far_is_shared = true;
+    if (!no_far[0].minus_key)
+        clear_far(no_far);
+    if (!mode_is_protected(c->mode))
+        ctx_make_far(c);
 }
 
 void ctx_drop_all(struct bt *bt)
@@ -337,6 +364,16 @@ void ctx_drop_all(struct bt *bt)
     bt->ctx = NULL;
 }
 
+/* SYSENTER and SYSEXIT lead to contexts of other windows. */
+static void forget_rings(struct bt *bt, const struct window *to)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(bt->ctx_hash); i++)
+        for (struct ctx *c = bt->ctx_hash[i]; c; c = c->hash_next)
+            for (unsigned k = 0; k < ARRAY_SIZE(c->ring); k++)
+                if (c->ring[k] && c->ring[k]->w == to)
+                    c->ring[k] = NULL;
+}
+
 /* Called by windows: fetch translations of page (or all) are gone; forget what led there. */
 void ctx_code_gone(void *opaque, struct window *w, uint32_t page)
 {
@@ -345,6 +382,8 @@ void ctx_code_gone(void *opaque, struct window *w, uint32_t page)
     bt_reset_return_stack(bt);
     if (page != WINDOW_PAGES)
         links_cut_page(bt, w, page);
+    else
+        forget_rings(bt, w);
     for (unsigned i = 0; i < ARRAY_SIZE(bt->ctx_hash); i++) {
         for (struct ctx **link = &bt->ctx_hash[i], *c; (c = *link) != NULL;) {
             if (c->w != w) {
@@ -390,9 +429,10 @@ struct ctx *ctx_current(struct bt *bt)
     if (!c)
         BUG("out of memory for contexts");
     *c = (struct ctx){.hash_next = *head, .w = w, .mode = cpu->mode, .cs_base = cs_base, .cs_limit = cs_limit};
-    if (!reset_jump_table(bt, c) || !make_far(c))
+    if (!reset_jump_table(bt, c))
         BUG("cannot make a context");
-    ctx_note_far(c, c);
+    init_far(c);
+    ctx_note(c, c);
     *head = c;
     bt->n_ctx++;
     bt->stats.ctxs++;

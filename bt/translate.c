@@ -19,6 +19,22 @@ void xlat_recover(struct xlat *x, unsigned fix)
                                         .sp_words = (int8_t)(x->sp_delta / 4)});
 }
 
+/* Where control goes elsewhere.  Other instructions that change modes or windows do not end a block: the dispatcher resumes it
+ * only if the context is still the same. */
+static bool is_block_end(const struct insn *in)
+{
+    static insn_fn *const enders[] = {op_jmp_far_ptr, op_jmp_far_ind, op_call_far_ptr, op_call_far_ind, op_ret_far, op_iret, op_int,
+                                      op_int3, op_int1, op_into, op_sysenter, op_sysexit, op_syscall, op_sysret, op_hlt, op_ud,
+                                      op_rsm, op_mov_to_cr};
+
+    if (in->desc->iclass == BRANCH)
+        return !xlat_flow_continues(in);
+    for (unsigned i = 0; i < ARRAY_SIZE(enders); i++)
+        if (insn_is(in, enders[i]))
+            return true;
+    return false;
+}
+
 static uint16_t cause_of(struct bt *bt, const struct insn_desc *desc, bool is_site)
 {
     unsigned i;
@@ -45,7 +61,7 @@ void xlat_callout(struct xlat *x, const struct insn *in, bool may_resume)
 {
     uint32_t index = site_index(x->bt, x->b->code + (x->rips[x->i] - x->b->guest_rip));
     struct callout_site site = {.guest_rip = x->rips[x->i], .insn_len = in->len, .may_resume = may_resume,
-                                .cause = cause_of(x->bt, in->desc, index != SITE_NONE), .site = index};
+                                .cause = cause_of(x->bt, in->desc, index != SITE_NONE), .site = index, .is_counted = x->is_in_place};
 
     const uint8_t *stub = fast_fits(x->bt, in, x->mode, &site.fast, &site.arg) ? x->bt->stub_fast : x->bt->stub_callout;
 
@@ -69,6 +85,17 @@ void xlat_callout(struct xlat *x, const struct insn *in, bool may_resume)
     x->gated = GATE_NONE; /* C code may have run: the FP state was saved */
     if (in->desc->sens)
         x->bt->cpu->stats.sens_sites[in->desc->sens]++;
+}
+
+void xlat_resolve(struct xlat *x, const struct insn *in, unsigned kind, unsigned arg)
+{
+    struct callout_site site = {.guest_rip = x->rips[x->i], .insn_len = in->len, .may_resume = !is_block_end(in),
+                                .cause = cause_of(x->bt, in->desc, false), .site = SITE_NONE, .fast = (uint8_t)kind, .arg = (uint8_t)arg,
+                                .is_counted = true};
+
+    emit_site(x, x->bt->stub_fast, &site);
+    x->gated = GATE_NONE;
+    x->bt->cpu->stats.sens_sites[in->desc->sens]++;
 }
 
 void xlat_callout_string(struct xlat *x, const struct insn *in, unsigned soft)
@@ -210,22 +237,6 @@ static bool translate_insn(struct xlat *x, const struct insn *in)
     }
 }
 
-/* Where control goes elsewhere.  Other instructions that change modes or windows do not end a block: the dispatcher resumes it
- * only if the context is still the same. */
-static bool is_block_end(const struct insn *in)
-{
-    static insn_fn *const enders[] = {op_jmp_far_ptr, op_jmp_far_ind, op_call_far_ptr, op_call_far_ind, op_ret_far, op_iret, op_int,
-                                      op_int3, op_int1, op_into, op_sysenter, op_sysexit, op_syscall, op_sysret, op_hlt, op_ud,
-                                      op_rsm, op_mov_to_cr};
-
-    if (in->desc->iclass == BRANCH)
-        return !xlat_flow_continues(in);
-    for (unsigned i = 0; i < ARRAY_SIZE(enders); i++)
-        if (insn_is(in, enders[i]))
-            return true;
-    return false;
-}
-
 /* Decode the block's instructions; returns how many. */
 static unsigned scan(struct xlat *x, struct insn *insns, uint32_t *rips, const uint8_t *bytes, unsigned avail)
 {
@@ -318,6 +329,7 @@ static void emit_body(struct xlat *x)
 
         xlat_recover(x, FIX_NONE);
         x->icount++;
+        x->is_in_place = true;
         if (translate_insn(x, in)) {
             is_ended = (in->desc->iclass == BRANCH && x->i + 1 == x->n) || is_block_end(in);
             if (in->desc->iclass == BRANCH && !is_ended)
@@ -329,6 +341,7 @@ static void emit_body(struct xlat *x)
         x->icount = icount;
         x->gated = (uint8_t)gated;
         x->sp_delta = sp_delta;
+        x->is_in_place = false;
         x->soft = SITE_NONE; /* operands of the call-out are looked up by nobody but itself */
         x->e->p = start;
         x->e->n_relocs = n_relocs;
@@ -397,8 +410,8 @@ static bool is_relocatable(const struct xlat *x)
     if (!(x->mode & MODE_CS32) || x->cs_limit != 0xffffffffu || x->b->second_frame || x->e->n_relocs > x->e->max_relocs)
         return false;
     for (unsigned i = 0; i < x->n; i++)
-        if (x->insns[i].desc->iclass == BRANCH && x->insns[i].opsize == 2)
-            return false; /* its target is cut to 16 bits */
+        if (x->insns[i].opsize == 2 && (x->insns[i].desc->iclass == BRANCH || is_block_end(&x->insns[i])))
+            return false; /* its target, or the address it pushes, is cut to 16 bits */
     return true;
 }
 

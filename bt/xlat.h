@@ -30,6 +30,7 @@ struct xlat {
     uint32_t segment_recover;       /* first recover entry of the segment */
     /* Flat stacks: guest ESP is R12 + sp_delta.  Pushes and pops in a row change R12 once. */
     int sp_delta;
+    bool is_in_place;     /* the instruction is counted as the block's */
     bool is_folding;      /* the instruction leaves its change of ESP pending */
     uint32_t soft;        /* the instruction is this site and looks its pages up in software; SITE_NONE: it uses the window */
     bool writes;          /* so does the access that is translated */
@@ -124,6 +125,20 @@ void xlat_take_if(struct emit *e); /* IF of R8 = IF of R11; R9 is used */
 bool xlat_real(struct xlat *x, const struct insn *in);
 void xlat_set_real_segment(struct emit *e, unsigned seg); /* segment register = R11, a zero-extended selector; R9 is used */
 
+/* xlat_rings.c: SYSENTER and SYSEXIT, their call-outs included */
+bool xlat_rings(struct xlat *x, const struct insn *in);
+
+/* xlat_segment.c: segment loads of protected mode, their call-outs included */
+bool xlat_segment(struct xlat *x, const struct insn *in);
+bool xlat_sees_tables(const struct xlat *x); /* are descriptors read in place? */
+/* R11 = selector: R10 = the entry it leads to in this array of struct segments; RCX waits in hot.scratch from here on, R8 and R9 are used.
+ * Returns a near jump: the selector is not known. */
+uint8_t *xlat_segment_entry(struct xlat *x, size_t array);
+/* Read the descriptor.  Returns a near jump: it is not the entry's.  RCX, R8 and R9 are used. */
+uint8_t *xlat_segment_verify(struct xlat *x);
+/* The segment register = that of the entry R10, and on to EIP = R8 in the context R11, which is one with this segment. */
+void xlat_segment_change(struct xlat *x, unsigned seg);
+
 /* xlat_io.c: emits what a call-out of fast_io.c must know.  False: it has no fast form here. */
 bool xlat_io_operands(struct xlat *x, const struct insn *in, const struct callout_site *site);
 
@@ -132,6 +147,8 @@ bool xlat_far(struct xlat *x, const struct insn *in);
 
 /* translate.c */
 void xlat_callout(struct xlat *x, const struct insn *in, bool may_resume);
+/* Call segments_resolve_.., which has the instruction begin again, or leave it to the interpreter. */
+void xlat_resolve(struct xlat *x, const struct insn *in, unsigned kind, unsigned arg);
 void xlat_callout_string(struct xlat *x, const struct insn *in, unsigned soft); /* SOFT_.. of priv.h */
 void xlat_recover(struct xlat *x, unsigned fix); /* from here on, a fault is at the current instruction */
 void xlat_segment_begin(struct xlat *x);

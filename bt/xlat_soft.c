@@ -8,8 +8,6 @@
 
 #include "bt/soft.h"
 
-#define CC_JRCXZ_OPCODE 0xe3
-
 /* What lies within 2 GiB of struct cpu. */
 static struct hmem near_cpu(const struct xlat *x, const void *p)
 {
@@ -67,9 +65,7 @@ bool xlat_soft(struct xlat *x, struct hmem ea, unsigned size, bool is_write, str
     emit_movzx16(e, H_R10, H_R9);                                     /* movzx r10d, r9w          */
     emit_load(e, H_RCX, entry(x, is_write ? s->write_key : s->read_key), 8);
     emit_lea64(e, H_RCX, HMEM_X(H_RCX, H_R9, 0, 0));                  /* 0 if it is the entry's   */
-    emit_u8(e, CC_JRCXZ_OPCODE);                                      /* jrcxz hit                */
-    emit_u8(e, 0);
-    hit = e->p;
+    hit = emit_short(e, CC_JRCXZ);
     emit_patch8(e, spent);
     emit_call(e, x->bt->stub_soft);
     emit_bytes(e, &site, sizeof(site));

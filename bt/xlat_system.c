@@ -186,7 +186,7 @@ bool xlat_system(struct xlat *x, const struct insn *in)
 {
     bool is_done = false;
 
-    if (xlat_far(x, in))
+    if (xlat_far(x, in) || xlat_segment(x, in) || xlat_rings(x, in))
         return true;
     if (insn_is(in, op_mov_from_sreg))
         is_done = mov_from_sreg(x, in);

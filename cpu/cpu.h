@@ -204,11 +204,11 @@ struct cpu {
     uint32_t mode;         /* enum cpu_mode_bits */
     void *_Atomic poll;    /* translated loops load through it: &poll_word, or NULL to fault them out */
     uint64_t poll_word;
-    uint64_t bt_words[32]; /* scratch of generated code: struct bt_hot of bt/hot.h */
+    uint64_t bt_words[40]; /* scratch of generated code: struct bt_hot of bt/hot.h */
     struct segment seg[SEG_COUNT];
     struct seg_check seg_check[SEG_COUNT]; /* recomputed with mode */
-    struct segment ldtr, tr;
     struct desc_table gdtr, idtr;
+    struct segment ldtr, tr; /* generated code finds base and limit of LDTR and GDTR at the same places of each */
     uint8_t cpl;
     bool is_mode_stale;    /* something mode depends on changed; cpu_update_mode() clears it */
 

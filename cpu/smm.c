@@ -99,11 +99,13 @@ static void load_segments(struct cpu *cpu, const struct map *m)
     for (unsigned i = 0; i < SEG_COUNT + 2; i++) {
         uint32_t attr = get(m, MAP_HIDDEN + 12 * i + 8);
 
-        *segment_of(cpu, i) = (struct segment){.base = get(m, MAP_HIDDEN + 12 * i),
-                                               .limit = get(m, MAP_HIDDEN + 12 * i + 4),
-                                               .sel = (uint16_t)get(m, MAP_SEL + 4 * i),
-                                               .attr = (uint16_t)(attr & ATTR_DEFINED),
-                                               .is_null = (attr & HIDDEN_NULL) != 0};
+        uint16_t sel = (uint16_t)get(m, MAP_SEL + 4 * i);
+
+        if (attr & HIDDEN_NULL)
+            segment_set_null(segment_of(cpu, i), sel);
+        else
+            *segment_of(cpu, i) = (struct segment){.base = get(m, MAP_HIDDEN + 12 * i), .limit = get(m, MAP_HIDDEN + 12 * i + 4),
+                                                   .sel = sel, .attr = (uint16_t)(attr & ATTR_DEFINED)};
     }
 }
 

@@ -70,6 +70,11 @@ use:    movl    $6, %ebp
         call    *%edx
         leal    OFF(lib_there)(%edi), %ecx
         expect  %eax, %ecx
+        leal    OFF(lib_segments)(%edi), %edx
+        leal    OFF(lib_leaf)(%edi), %ecx
+        call    *%edx
+        leal    OFF(lib_far_back)(%edi), %ecx
+        expect  %eax, %ecx
         leal    OFF(lib_fault)(%edi), %edx
         movl    $ABSENT, %ebx
         try     RING3
@@ -141,6 +146,22 @@ lib_system:                                                     /* call-outs in 
         jne     7f
         incl    %eax
 7:      ret
+lib_segments:                                                   /* loads, of other kinds too, and a far call to ECX */
+        xorl    %eax, %eax
+        movl    %eax, %es
+        movl    $SEL_DATA0, %eax
+        movl    %eax, %es
+        pushl   %es
+        popl    %es
+        pushl   $SEL_CODE0
+        pushl   %ecx
+        lcall   *(%esp)
+lib_far_back:
+        addl    $8, %esp
+        ret
+lib_leaf:
+        movl    (%esp), %eax
+        lret
 lib_fault:
         xorl    %eax, %eax
         pushl   %eax

@@ -138,6 +138,10 @@ static void jumps_land(void **state)
     expect(&f, "jecxz 9; je 0xc; mov rax, rax");
     emit_call(&f.e, f.buf);
     expect(&f, "call 0");
+    const uint8_t *up = emit_here(&f.e);
+    emit_mov_rr64(&f.e, H_RAX, H_RAX);
+    emit_short_back(&f.e, CC_JRCXZ, up);
+    expect(&f, "mov rax, rax; jrcxz 0");
 }
 
 static void full_is_sticky(void **state)
