@@ -95,11 +95,9 @@ static bool string_wraps_around(const struct cpu *cpu, const struct insn *in)
             (cpu->seg[in->seg].limit == 0xffffffff && (uint32_t)cpu->gpr[REG_SI] + span < 2 * span));
 }
 
-/* Does the memory operand reach over offset FFFFFFFFh of a segment without a limit?  Processors may fault or wrap (SDM
- * 3A 5.3). */
-static bool wraps_around(const struct cpu *cpu, const struct insn *in)
+/* Offset of the memory operand, that of bit strings included. */
+static uint32_t operand_at(const struct cpu *cpu, const struct insn *in)
 {
-    unsigned size = insn_mem_size(in);
     uint32_t at = effective(cpu, in);
 
     if (in->map == MAP_0F && (in->opcode & 0xe7) == 0xa3) { /* BT and kin: the bit offset leads on */
@@ -107,10 +105,19 @@ static bool wraps_around(const struct cpu *cpu, const struct insn *in)
 
         at += (uint32_t)(bits >> (in->opsize == 2 ? 4 : 5)) * in->opsize;
     }
+    return at;
+}
+
+/* Does the memory operand reach over offset FFFFFFFFh of a segment without a limit?  Processors may fault or wrap (SDM
+ * 3A 5.3). */
+static bool wraps_around(const struct cpu *cpu, const struct insn *in)
+{
+    unsigned size = insn_mem_size(in);
+
     if (string_wraps_around(cpu, in))
         return true;
     return (in->is_mem || has_moffs(in)) && size && cpu->seg[in->seg].limit == 0xffffffff &&
-           at > 0xffffffff - (size - 1);
+           operand_at(cpu, in) > 0xffffffff - (size - 1);
 }
 
 /* Both ways and for any operand size; ES.base is given. */
@@ -122,20 +129,37 @@ static bool repeat_reaches_tables(const struct cpu *cpu, const struct insn *in, 
     return at + span + 4 > TABLES_GPA && at < RAM_BYTES + 4 + span;
 }
 
+/* Is it the store of a make_remapping(), which flushes? */
+static bool is_remapping(const struct fuzz_case *c, const struct insn *in, uint32_t linear)
+{
+    if (in->map != MAP_1B || in->opcode != 0xc7)
+        return false;
+    for (unsigned i = 0; i < c->n_insns; i++)
+        if (c->insns[i].gpa == linear)
+            return c->insns[i].is_kept;
+    return false;
+}
+
 /* May it write to page tables, which make_remapping() alone does with a flush?  What the engines still know of the old
  * entries then differs, as it may. */
 static bool writes_tables(const struct fuzz_case *c, const struct cpu *cpu, const struct insn *in)
 {
-    uint32_t at = (uint32_t)cpu->seg[in->is_mem ? in->seg : SEG_ES].base;
+    uint32_t linear = (uint32_t)(cpu->seg[SEG_CS].base + cpu->rip), at;
 
-    if (!c->is_paged || (uint32_t)(cpu->seg[SEG_CS].base + cpu->rip) < CODE_GPA) /* a handler */
+    if (!c->is_paged || !(in->desc->attr & ATTR_MEM_W) || linear < CODE_GPA || is_remapping(c, in, linear)) /* first: a handler */
         return false;
-    if (in->is_mem && (in->desc->attr & ATTR_MEM_W) && in->opcode != 0xc7)
-        at += effective(cpu, in);
-    else if ((in->desc->attr & ATTR_REP) && in->rep)
-        return repeat_reaches_tables(cpu, in, at);
-    else
+    if (in->desc->attr & ATTR_REP) {
+        at = (uint32_t)cpu->seg[SEG_ES].base;
+        if (in->rep)
+            return repeat_reaches_tables(cpu, in, at);
+        at += (uint32_t)cpu->gpr[REG_DI] & (in->addrsize == 2 ? 0xffff : 0xffffffff);
+    } else if (in->is_mem || has_moffs(in)) {
+        at = (uint32_t)cpu->seg[in->seg].base + operand_at(cpu, in);
+    } else if (insn_is(in, op_maskmov)) {
+        at = (uint32_t)cpu->seg[in->seg].base + ((uint32_t)cpu->gpr[REG_DI] & (in->addrsize == 2 ? 0xffff : 0xffffffff));
+    } else {
         return false;
+    }
     at &= 0x3fffff;
     return at > TABLES_GPA - 0x400 && at < RAM_BYTES;
 }
