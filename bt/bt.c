@@ -488,7 +488,9 @@ const uint8_t *soft_miss(struct bt *bt)
 
     bt->ctx = (struct ctx *)(uintptr_t)hot->ctx;
     bt->cpu->rip = r->guest_rip;
-    if (is_spent(bt, site->index, hot->soft_gla, site->is_write)) {
+    /* What may yet fault for another reason must not set D before: the interpreter does. */
+    bool sets_dirty = site->is_write && !site->is_plain && !window_is_dirty(bt->windows, bt->ctx->w, hot->soft_gla);
+    if (is_spent(bt, site->index, hot->soft_gla, site->is_write && !sets_dirty)) {
         bt->stats.soft_released++;
         site_release_soft(bt, site->index, code);
         stopped_at(bt, b, r);
@@ -498,7 +500,7 @@ const uint8_t *soft_miss(struct bt *bt)
     site_note_miss(bt, site->index, SOFT_CREDIT);
     bool is_inside = (hot->soft_gla & GUEST_PAGE_MASK) + site->size <= GUEST_PAGE_SIZE;
     bt->fault_kind = WINDOW_GUEST_FAULT; /* for the interpreter, in any case, if it reaches into the next page */
-    if (is_inside)
+    if (is_inside && !sets_dirty)
         bt->fault_kind = window_soft_fill(bt->windows, bt->ctx->w, hot->soft_gla, site->is_write, &bt->fault_frame);
     if (bt->fault_kind == WINDOW_RETRY)
         return bt->codemem.exec + r->host_off;
