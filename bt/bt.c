@@ -461,12 +461,14 @@ static void on_fault_exit(struct bt *bt)
     fill_missing(bt);
 }
 
-/* Translated again, the instruction will be another kind of access. */
+/* Translated again, the instruction will be another kind of access.  Now it is interpreted: it has begun, and no interrupt comes before it. */
 static void on_site_exit(struct bt *bt)
 {
     if (bt->lockstep)
         lockstep_after(bt->lockstep, bt->fault_block, (unsigned)(hot_of(bt->cpu)->icount & 0xffffffff));
-    tcache_kill(bt, (struct block *)bt->fault_block);
+    if (!bt->fault_block->is_dead)
+        tcache_kill(bt, (struct block *)bt->fault_block);
+    cpu_step(bt->cpu);
 }
 
 /* Stopped in host code at pc, of the instruction that r is about. */
@@ -644,7 +646,7 @@ static bool on_fault(void *opaque, struct fault *f)
             if (bt->ctx)
                 return !notes_fill(bt, f) || leave(bt, f, EXIT_SITE);
             /* The window had to be emptied, and the contexts with their jump tables went with it. */
-            if (!leave(bt, f, EXIT_POLL))
+            if (!leave(bt, f, EXIT_SITE))
                 return false;
             bt_reset_return_stack(bt);
             return true;
@@ -677,6 +679,14 @@ static void rearm_poll(struct cpu *cpu)
         atomic_store(&cpu->poll, NULL);
 }
 
+const uint8_t *bt_resume_with_rf(struct bt *bt, const struct block *b)
+{
+    if (!b->resumed)
+        return NULL;
+    bt->cpu->eflags &= ~EFLAGS_RF;
+    return bt->codemem.exec + b->resumed;
+}
+
 static void run_block(struct bt *bt)
 {
     struct cpu *cpu = bt->cpu;
@@ -684,7 +694,16 @@ static void run_block(struct bt *bt)
     const uint8_t *pc = bt->ctx->jump_table[rip & 0xffff];
     struct block *b = NULL;
 
-    if (pc == bt->stub_miss) {
+    if (cpu->eflags & EFLAGS_RF) {
+        b = lookup_or_step(bt, rip);
+        if (!b)
+            return;
+        pc = bt_resume_with_rf(bt, b);
+        if (!pc) {
+            cpu_step(cpu);
+            return;
+        }
+    } else if (pc == bt->stub_miss) {
         b = lookup_or_step(bt, rip);
         if (!b)
             return;
@@ -749,7 +768,7 @@ void bt_run(struct bt *bt)
             break;
         if (cpu->is_mode_stale)
             cpu_update_mode(cpu);
-        if (bt_needs_interpreter(cpu)) {
+        if (bt->lockstep ? bt_needs_interpreter(cpu) : bt_must_interpret(cpu)) {
             bt->stats.interp_shadow++;
             cpu_step(cpu);
             continue;
