@@ -108,8 +108,8 @@ static uint32_t operand_at(const struct cpu *cpu, const struct insn *in)
     return at;
 }
 
-/* Does the memory operand reach over offset FFFFFFFFh of a segment without a limit?  Processors may fault or wrap (SDM
- * 3A 5.3). */
+/* Does the memory operand reach over offset FFFFFFFFh of a segment without a limit?  Processors may fault or go on at 0 (SDM 3A
+ * 5.3). */
 static bool wraps_around(const struct cpu *cpu, const struct insn *in)
 {
     unsigned size = insn_mem_size(in);
@@ -218,12 +218,10 @@ static bool stack_wraps_around(const struct cpu *cpu)
     return (ss->attr & SEG_ATTR_DB) && ss->limit == 0xffffffff && sp % 4 != 0 && sp + 0x20 < 0x40; /* 20h: PUSHA */
 }
 
-/* What different processors may do differently; translated code runs on the host's. */
-static bool is_host_specific(const struct cpu *cpu, const struct insn *in)
+/* None is generated, but code that modifies itself makes some. */
+static bool is_random(const struct insn *in)
 {
-    if (insn_is(in, op_rdrand) || insn_is(in, op_rdseed)) /* none is generated, but code that modifies itself makes some */
-        return true;
-    return wraps_around(cpu, in) || stack_wraps_around(cpu);
+    return insn_is(in, op_rdrand) || insn_is(in, op_rdseed);
 }
 
 /* What bt/ and cpu/ may do differently is left out; see fuzz.h. */
@@ -238,12 +236,14 @@ bool gen_step(struct fuzz_machine *m, struct fuzz_case *c)
 
     if (has_stack_in_tables(c, cpu)) /* not known either: the fault of a fetch pushes too */
         return false;
-    if (is_known && (is_host_specific(cpu, &in) || writes_tables(c, cpu, &in) || overwrites_itself(cpu, &in) || moves_between_aliases(c, cpu, &in)))
+    if (is_known && (is_random(&in) || writes_tables(c, cpu, &in) || overwrites_itself(cpu, &in) || moves_between_aliases(c, cpu, &in)))
         return false;
     if (is_known && (in.desc->attr & ATTR_REP) && in.rep && in.addrsize == 4 && cpu->gpr[REG_CX] > MAX_COUNT)
         return false;
     if (is_known && touches_code(c, cpu, &in))
         c->reads_code = true;
+    if (is_known && (wraps_around(cpu, &in) || stack_wraps_around(cpu))) /* the host may do it differently */
+        c->is_native = false;
     before_take(&before, cpu, is_known ? &in : NULL);
     if (is_known && (insn_is(&in, op_sysexit) || (insn_is(&in, op_mov_to_cr) && in.reg == 0) || insn_is(&in, op_lmsw)))
         c->is_wild = true;
