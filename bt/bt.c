@@ -68,6 +68,14 @@ static void set_gates(struct bt *bt)
     hot->avx_gate_loaded = (uint64_t)(uintptr_t)(may_avx ? bt->gate_load_upper : bt->gate_block);
 }
 
+static void kill_stale(struct bt *bt)
+{
+    if (!bt->stale)
+        return;
+    tcache_kill(bt, bt->stale);
+    bt->stale = NULL;
+}
+
 static enum exit_reason enter(struct bt *bt, const uint8_t *host_pc)
 {
     int reason;
@@ -79,10 +87,8 @@ static enum exit_reason enter(struct bt *bt, const uint8_t *host_pc)
     reason = bt->enter(bt->cpu, host_pc);
     bt->is_running = false;
     bt->dead_at_exit = bt->stats.dead_blocks + bt->stats.cache_flushes;
-    if (bt->stale) {
-        tcache_kill(bt, bt->stale);
-        bt->stale = NULL;
-    }
+    if (reason != EXIT_CALLOUT)
+        kill_stale(bt);
     if (bt->ctx)
         bt->ctx = (struct ctx *)(uintptr_t)hot_of(bt->cpu)->ctx;
     return (enum exit_reason)reason;
@@ -363,6 +369,7 @@ static const uint8_t *on_callout(struct bt *bt)
 
     memcpy(&site, resume, sizeof(site));
     resume += sizeof(site);
+    kill_stale(bt); /* not before: it may overwrite the site */
     cpu->rip = site.guest_rip;
     bt->stats.callouts++;
     bt->causes[site.cause].count++;
