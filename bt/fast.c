@@ -209,6 +209,7 @@ static void load_flat(struct cpu *cpu, unsigned cs, unsigned ss, unsigned cpl)
 
     cpu->seg[SEG_CS] = (struct segment){.limit = 0xffffffff, .sel = (uint16_t)cs, .attr = common | SEG_ATTR_CODE};
     cpu->seg[SEG_SS] = (struct segment){.limit = 0xffffffff, .sel = (uint16_t)ss, .attr = common};
+    cpu->seg_check[SEG_CS] = cpu->seg_check[SEG_SS] = (struct seg_check){.minus_limit = -(int64_t)0xffffffff - 1, .poison = SEG_POISON};
     cpu->cpl = (uint8_t)cpl;
     cpu->mode = (cpu->mode & ~(classes | 3u << MODE_CPL_SHIFT | MODE_IOPL_OK)) | MODE_CS32 | MODE_SS32 | MODE_FLAT_CS |
                 cpl << MODE_CPL_SHIFT | (cpl <= cpu_iopl(cpu) ? MODE_IOPL_OK : 0); /* what cpu_update_mode() would find */
