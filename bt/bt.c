@@ -22,7 +22,6 @@
 #define HEAT_PERIOD (8u << HEAT_BITS) /* cold runs until they are forgotten, lest all code be hot at once; a loop over any code is hot sooner */
 #define ARITHMETIC_FAULTS 4 /* of an instruction; then it is called out */
 #define COLD_RUNS 4        /* code is interpreted so many times before it is translated */
-#define CALL_BYTES 5       /* of call rel32 */
 #define COLD_INSNS_MAX 64  /* in one go */
 #define FRAME_KILLS_MAX 16
 #define FRAME_KILLS_PERIOD_NS 100000000ull
@@ -36,6 +35,8 @@ const char *const bt_technique_names[BT_TECHNIQUES] = {
     [BT_FAR] = "far",
     [BT_SOFT] = "soft",
     [BT_SHARE] = "share",
+    [BT_RELOC] = "reloc",
+    [BT_JOIN] = "join",
 };
 
 /* --- entering --- */
@@ -206,7 +207,7 @@ static struct block *lookup(struct bt *bt, uint32_t guest_rip, bool *is_left_col
     if (!b) {
         unsigned avail = GUEST_PAGE_SIZE - (linear & GUEST_PAGE_MASK);
 
-        if (is_cold(bt, code, guest_rip)) {
+        if (!(bt_has(bt, BT_RELOC) && template_find(bt, code, c)) && is_cold(bt, code, guest_rip)) {
             *is_left_cold = true;
             return NULL;
         }
@@ -254,15 +255,14 @@ static struct block *lookup_or_step(struct bt *bt, uint32_t guest_rip)
 
 static void chain(struct bt *bt, const struct chain_site *site, const struct block *b)
 {
-    const struct block *from = tcache_by_host(bt, (const uint8_t *)site);
-    uint32_t stub = cache_off(bt, (const uint8_t *)site) - CALL_BYTES; /* site follows the call of stub_chain */
+    uint32_t stub = cache_off(bt, (const uint8_t *)site) - CHAIN_CALL_BYTES; /* site follows the call of stub_chain */
     uint32_t end = site->jump_end & CHAIN_OFFSET;
     unsigned gated = site->jump_end >> CHAIN_GATED_SHIFT & 3;
     uint32_t entry = gated >= b->gate ? b->gated : b->direct;
     const uint8_t *to = bt->codemem.exec + entry;
     int32_t rel;
 
-    if ((site->jump_end & CHAIN_CROSSES_PAGE) && !(bt_has(bt, BT_LINKS) && links_add(bt, bt->ctx->w, from, b, end, stub))) {
+    if ((site->jump_end & CHAIN_CROSSES_PAGE) && !(bt_has(bt, BT_LINKS) && links_add(bt, bt->ctx->w, tcache_by_host(bt, (const uint8_t *)site), b, end, stub))) {
         if (bt->e.end - bt->e.p < BLOCK_ROOM)
             return;
         to = xlat_emit_guard(bt, bt->ctx, b, entry);
@@ -332,8 +332,7 @@ static bool is_spent(struct bt *bt, uint32_t index, uint64_t gla, bool is_write)
     return false;
 }
 
-/* A string instruction with software lookup is about to be interpreted.  True: it was not worth it, for long enough. */
-static bool spend_string(struct bt *bt, const struct callout_site *site)
+bool bt_spend_string(struct bt *bt, const struct callout_site *site)
 {
     const uint64_t *gpr = bt->cpu->gpr;
     bool is_write = site->arg & SOFT_WRITES;
@@ -387,7 +386,7 @@ static const uint8_t *on_callout(struct bt *bt)
         return NULL;
     }
     indirect = needs_of(cpu);
-    bool is_string = site.fast == FAST_NONE && (site.arg & SOFT_STRING), is_unworthy = is_string && spend_string(bt, &site);
+    bool is_string = (site.fast == FAST_NONE || site.fast == FAST_STRING) && (site.arg & SOFT_STRING), is_unworthy = is_string && bt_spend_string(bt, &site);
     cpu_step(cpu);
     fill_missing(bt);
     if (is_unworthy) {
@@ -418,7 +417,7 @@ static void on_gate(struct bt *bt)
     const struct block *b = tcache_by_host(bt, pc);
     const struct recover *r = tcache_recover(bt, b, pc);
 
-    cpu->rip = r->guest_rip;
+    cpu->rip = recover_rip(b, r);
     uncount(bt, r);
     bt->stats.gates++;
     if (bt->lockstep)
@@ -483,7 +482,7 @@ static void stopped_at(struct bt *bt, const struct block *b, const struct recove
 {
     uncount(bt, r);
     bt->fault_block = b;
-    bt->fault_code = b->code + (r->guest_rip - b->guest_rip);
+    bt->fault_code = b->code + r->rip_off;
 }
 
 const uint8_t *soft_miss(struct bt *bt)
@@ -493,10 +492,10 @@ const uint8_t *soft_miss(struct bt *bt)
     const uint8_t *pc = (const uint8_t *)site - 1;
     const struct block *b = tcache_by_host(bt, pc);
     const struct recover *r = tcache_recover(bt, b, pc);
-    uint64_t code = b->code + (r->guest_rip - b->guest_rip);
+    uint64_t code = b->code + r->rip_off;
 
     bt->ctx = (struct ctx *)(uintptr_t)hot->ctx;
-    bt->cpu->rip = r->guest_rip;
+    bt->cpu->rip = recover_rip(b, r);
     /* What may yet fault for another reason must not set D before: the interpreter does. */
     bool sets_dirty = site->is_write && !site->is_plain && !window_is_dirty(bt->windows, bt->ctx->w, hot->soft_gla);
     if (is_spent(bt, site->index, hot->soft_gla, site->is_write && !sets_dirty)) {
@@ -512,9 +511,9 @@ const uint8_t *soft_miss(struct bt *bt)
     if (is_inside && !sets_dirty)
         bt->fault_kind = window_soft_fill(bt->windows, bt->ctx->w, hot->soft_gla, site->is_write, &bt->fault_frame);
     if (bt->fault_kind == WINDOW_RETRY)
-        return bt->codemem.exec + r->host_off;
+        return bt->codemem.exec + b->indirect + r->host_off;
     if (is_inside && bt->fault_kind == WINDOW_GUEST_FAULT && site->is_plain) {
-        const uint8_t *to = fast_page_fault(bt, r->guest_rip, (uint32_t)hot->soft_gla, windows_fault_error(bt->windows));
+        const uint8_t *to = fast_page_fault(bt, recover_rip(b, r), (uint32_t)hot->soft_gla, windows_fault_error(bt->windows));
 
         if (to != FAST_DECLINED) {
             uncount(bt, r);
@@ -579,7 +578,7 @@ static bool leave(struct bt *bt, struct fault *f, enum exit_reason reason)
         if (!b)
             return false;
         r = tcache_recover(bt, b, pc);
-        save_state(bt, f, r->guest_rip, r->fix);
+        save_state(bt, f, recover_rip(b, r), r->fix);
         bt->cpu->gpr[REG_SP] = (uint32_t)(bt->cpu->gpr[REG_SP] + (uint64_t)(int64_t)(4 * r->sp_words));
         stopped_at(bt, b, r);
     }
@@ -602,12 +601,12 @@ static bool notes_fill(struct bt *bt, const struct fault *f)
     const uint8_t *pc = (const uint8_t *)f->regs[FAULT_RIP];
     const struct block *b = tcache_by_host(bt, pc);
 
-    if (!b || !site_note_fill(bt, b, b->code + (tcache_recover(bt, b, pc)->guest_rip - b->guest_rip)))
+    if (!b || !site_note_fill(bt, b, b->code + tcache_recover(bt, b, pc)->rip_off))
         return false;
     bt->stats.soft_sites++;
     if (!is_string_op(pc))
         return true;
-    bt->soft->budget[site_soft(bt, b->code + (tcache_recover(bt, b, pc)->guest_rip - b->guest_rip))] = SOFT_CREDIT_STRING;
+    bt->soft->budget[site_soft(bt, b->code + tcache_recover(bt, b, pc)->rip_off)] = SOFT_CREDIT_STRING;
     bt->stale = (struct block *)b; /* it goes on where it is, which may be in the middle of a REP */
     return false;
 }
@@ -698,7 +697,7 @@ static void run_block(struct bt *bt)
 {
     struct cpu *cpu = bt->cpu;
     uint32_t rip = (uint32_t)cpu->rip;
-    const uint8_t *pc = bt->ctx->jump_table[rip & 0xffff];
+    const uint8_t *pc = ctx_jump(bt->ctx, rip);
     struct block *b = NULL;
 
     if (cpu->eflags & EFLAGS_RF) {
@@ -826,14 +825,14 @@ static void on_space_changed(void *opaque)
 
 static int make_table_template(struct bt *bt)
 {
-    const uint8_t *entries[GUEST_PAGE_SIZE / 8];
+    uint32_t entries[GUEST_PAGE_SIZE / 4];
     int fd = memfd_create("ringer-jump-table", MFD_CLOEXEC);
 
     if (fd < 0)
         return -errno;
     for (size_t i = 0; i < ARRAY_SIZE(entries); i++)
-        entries[i] = bt->stub_miss;
-    for (size_t done = 0; done < JUMP_TABLE_ENTRIES * 8; done += sizeof(entries)) {
+        entries[i] = (uint32_t)(uintptr_t)bt->stub_miss;
+    for (size_t done = 0; done < JUMP_TABLE_ENTRIES * 4; done += sizeof(entries)) {
         if (write(fd, entries, sizeof(entries)) != sizeof(entries)) {
             close(fd);
             return -EIO;
@@ -881,11 +880,14 @@ struct bt *bt_create(struct cpu *cpu, const struct bt_options *opt, const char *
     bt->frame_kills = calloc(bt->n_frames + 1, 1);
     bt->frame_sites = calloc(bt->n_frames + 1, sizeof(*bt->frame_sites));
     bt->heat = calloc(1u << HEAT_BITS, sizeof(*bt->heat));
+    bt->templates = calloc(1u << TEMPLATE_BITS, sizeof(*bt->templates));
     if (opt->is_lockstep || !opt->want_tiers)
         bt->opt.without |= 1u << BT_TIERS;
     bt->frame_blocks = calloc(bt->n_frames + 1, sizeof(*bt->frame_blocks));
+    bt->by_host = calloc((opt->cache_bytes ? opt->cache_bytes : DEFAULT_CACHE_BYTES) / BY_HOST_STEP + 2, sizeof(*bt->by_host));
     error = codemem_create(&bt->codemem, opt->cache_bytes ? opt->cache_bytes : DEFAULT_CACHE_BYTES);
-    if (error || !bt->frame_blocks || !bt->frame_kills || !bt->frame_sites || !bt->heat || !bt->hash) {
+    if (error || !bt->frame_blocks || !bt->frame_kills || !bt->frame_sites || !bt->heat || !bt->by_host || !bt->templates ||
+        !bt->hash) {
         *why = error ? "cannot map the code cache (does the host forbid generated code?)" : "out of memory";
         goto out_free;
     }
@@ -929,6 +931,8 @@ out_codemem:
         close(bt->table_fd);
     codemem_destroy(&bt->codemem);
 out_free:
+    free(bt->by_host);
+    free(bt->templates);
     free(bt->frame_blocks);
     free(bt->frame_kills);
     free(bt->frame_sites);
@@ -953,8 +957,12 @@ void bt_destroy(struct bt *bt)
     munmap(bt->return_stack, RETURN_STACK_GUARD + RETURN_STACK_BYTES + 4096);
     close(bt->table_fd);
     codemem_destroy(&bt->codemem);
+    for (unsigned i = 0; i < BLOCK_CHUNKS && bt->blocks[i]; i++)
+        free(bt->blocks[i]);
     free(bt->by_host);
     free(bt->recover);
+    free(bt->relocs);
+    free(bt->templates);
     free(bt->frame_blocks);
     free(bt->frame_kills);
     free(bt->frame_sites);
@@ -993,6 +1001,7 @@ unsigned bt_counters(const struct bt *bt, struct bt_counter *out, unsigned max)
         {"sites with software lookup", s->soft_sites},
         {"of them given up", s->soft_released},
         {"software lookups that missed", s->soft_misses},
+        {"copied from another address", s->relocated},
         {"runs of cold code", s->cold_runs},
         {"instructions in them", s->cold_insns},
         {"pages of code given up", s->frames_given_up},

@@ -18,6 +18,8 @@ enum bt_technique {
     BT_FAR,          /* far calls, jumps, returns, INT and IRET of real mode in place */
     BT_SOFT,         /* look pages up in software at sites whose pages come and go */
     BT_SHARE,        /* one supervisor window for address spaces that are used seldom */
+    BT_RELOC,        /* copy the translation of code that lies elsewhere in another address space */
+    BT_JOIN,         /* end a block behind a branch where another one begins */
     BT_TECHNIQUES
 };
 extern const char *const bt_technique_names[BT_TECHNIQUES];

@@ -89,7 +89,7 @@ _Noreturn void check_report(const struct bt *bt, const struct fault *f)
             f->regs[FAULT_R8], (unsigned long long)hot_of(bt->cpu)->window_base, (unsigned long long)f->regs[FAULT_R14],
             (const void *)from);
     if (b) {
-        fprintf(stderr, "guest eip %#x\n", tcache_recover(bt, b, from)->guest_rip);
+        fprintf(stderr, "guest eip %#x\n", recover_rip(b, tcache_recover(bt, b, from)));
         block_dump(bt, b, stderr);
     }
     exit(70);

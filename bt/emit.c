@@ -7,6 +7,16 @@
 #define PREFIX_GS 0x65
 #define PREFIX_ADDR32 0x67
 
+void emit_note(struct emit *e, enum reloc kind, const uint8_t *place)
+{
+    if (!e->relocs || e->is_full)
+        return;
+    if (e->n_relocs >= e->max_relocs)
+        e->n_relocs = e->max_relocs + 1;
+    else
+        e->relocs[e->n_relocs++] = (uint16_t)((unsigned)kind << RELOC_KIND_SHIFT | (unsigned)(place - e->block_start));
+}
+
 void emit_bytes(struct emit *e, const void *bytes, unsigned n)
 {
     if (e->is_full || (uint64_t)(e->end - e->p) < n) {
@@ -296,6 +306,7 @@ static void put_rel32(struct emit *e, const void *target)
 
     assert(rel == (int32_t)rel); /* the cache is smaller than 2 GiB and holds all stubs */
     emit_u32(e, (uint32_t)rel);
+    emit_note(e, RELOC_HOST, e->p - 4);
 }
 
 void emit_jmp(struct emit *e, const void *target)
@@ -317,14 +328,19 @@ void emit_jcc(struct emit *e, unsigned cc, const void *target)
     put_rel32(e, target);
 }
 
-void emit_jmp_mem(struct emit *e, struct hmem m)
-{
-    insn_rm(e, false, 0, 0xff, 4, m);
-}
-
 void emit_call_mem(struct emit *e, struct hmem m)
 {
     insn_rm(e, false, 0, 0xff, 2, m);
+}
+
+void emit_jmp_reg(struct emit *e, int r)
+{
+    insn_rr(e, false, 0, 0xff, 4, r, false);
+}
+
+void emit_call_reg(struct emit *e, int r)
+{
+    insn_rr(e, false, 0, 0xff, 2, r, false);
 }
 
 void emit_ret(struct emit *e)

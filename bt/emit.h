@@ -23,7 +23,20 @@ struct emit {
     const uint8_t *check; /* debug: stub that checks a guest address (bt/check.c), or NULL; and what emits a call to it */
     void (*before_access)(struct emit *e, const struct hmem *m);
     bool is_full;
+    /* Places of the block that starts at block_start which change when it is copied elsewhere; NULL: not wanted. */
+    uint16_t *relocs;
+    unsigned n_relocs, max_relocs; /* n = max + 1: too many */
+    const uint8_t *block_start;
 };
+
+/* 32-bit fields of host code that depend on where it lies or where the guest's code does. */
+enum reloc {
+    RELOC_HOST,      /* rel32 of a stub */
+    RELOC_EIP,       /* guest EIP */
+    RELOC_MINUS_EIP, /* its negative */
+    RELOC_CHAIN,     /* struct chain_site */
+};
+#define RELOC_KIND_SHIFT 14 /* above the place, in bytes from the block's start */
 
 /* A memory operand: [base + index << scale + disp], optionally relative to GS (the guest window) and with a 32-bit effective
  * address. */
@@ -61,6 +74,7 @@ static inline bool emit_is_full(const struct emit *e)
     return e->is_full;
 }
 
+void emit_note(struct emit *e, enum reloc kind, const uint8_t *place);
 void emit_bytes(struct emit *e, const void *bytes, unsigned n);
 void emit_u8(struct emit *e, uint8_t b);
 void emit_u32(struct emit *e, uint32_t v);
@@ -93,8 +107,9 @@ void emit_bswap64(struct emit *e, int r);
 /* Control flow.  Targets are executable addresses. */
 void emit_jmp(struct emit *e, const void *target);
 void emit_call(struct emit *e, const void *target);
-void emit_jmp_mem(struct emit *e, struct hmem m);
 void emit_call_mem(struct emit *e, struct hmem m);
+void emit_jmp_reg(struct emit *e, int r);
+void emit_call_reg(struct emit *e, int r);
 void emit_ret(struct emit *e);
 void emit_jcc(struct emit *e, unsigned cc, const void *target); /* near, rel32 */
 

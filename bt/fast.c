@@ -14,25 +14,6 @@
 
 /* --- guest memory: what a window maps, or not at all --- */
 
-/* len bytes of one page.  Not there: the interpreter will take the instruction, and then the page is made ready for the next time. */
-static uint8_t *reach(struct bt *bt, struct window *w, uint32_t gla, unsigned len, bool is_write)
-{
-    uint32_t page = w->page[gla >> GUEST_PAGE_SHIFT];
-    uint8_t *host = NULL;
-
-    if ((gla & GUEST_PAGE_MASK) > GUEST_PAGE_SIZE - len)
-        return NULL;
-    if (page && (!is_write || (page & 1)))
-        return w->base + gla;
-    if (bt->soft)
-        host = soft_find(bt->soft, w->soft_key + (gla >> GUEST_PAGE_SHIFT), gla, is_write);
-    if (!host) {
-        bt->missing = gla;
-        bt->missing_in = w;
-    }
-    return host;
-}
-
 static const uint8_t *peek(struct bt *bt, uint32_t gla, unsigned len)
 {
     return reach(bt, bt->ctx->w, gla, len, false);
@@ -150,7 +131,7 @@ static const uint8_t *go_to(struct bt *bt, uint32_t rip)
 
         return to ? to : FAST_DONE;
     }
-    return c->jump_table[rip & 0xffff];
+    return ctx_jump(c, rip);
 }
 
 /* --- the instructions --- */
@@ -472,6 +453,9 @@ const uint8_t *fast_callout(struct bt *bt, const struct callout_site *site)
         break;
     case FAST_DIV:
         to = divide(bt, site);
+        break;
+    case FAST_STRING:
+        to = fast_string(bt, site);
         break;
     }
     if (to != FAST_DECLINED) {

@@ -21,9 +21,15 @@
 #define R_SP H_R12
 
 #define JUMP_TABLE_ENTRIES 65536u /* indexed by the low 16 bits of EIP: one movzx, flag-neutral */
+#define JUMP_TABLE_PIECE 64 /* entries cleared together */
 #define RETURN_STACK_BYTES (64 * 1024)
-#define BLOCK_MAX_INSNS 64
+#define BLOCK_MAX_INSNS 32
 #define BLOCK_HASH_BITS 19
+#define BLOCK_CHUNK 2048u
+#define BLOCK_CHUNKS 8192u
+#define BY_HOST_STEP 512u
+#define TEMPLATE_BITS 17
+#define RELOCS_MAX 1024 /* places of one block that depend on where it lies */
 #define BLOCK_ROOM 16384 /* host bytes one block may take at most, exits included */
 
 /* Why translated code returned to the dispatcher. */
@@ -79,6 +85,7 @@ struct chain_site {
     uint32_t target_rip;
     uint32_t jump_end; /* cache offset just after the rel32 to patch, and the bits below */
 } __attribute__((packed));
+#define CHAIN_CALL_BYTES 5 /* of the call in front of it */
 #define CHAIN_CROSSES_PAGE 0x80000000u /* the target is in another page */
 #define CHAIN_GATED_SHIFT 29           /* 2 bits: enum gate passed on the way, the FP state is still in the host's registers */
 #define CHAIN_OFFSET 0x1fffffffu
@@ -122,8 +129,8 @@ enum fix {
     FIX_SEG_SHIFT = 4 /* segment of RSI */
 };
 struct recover {
-    uint32_t host_off; /* of the first host instruction of the guest instruction */
-    uint32_t guest_rip;
+    uint16_t host_off; /* of the first host instruction of the guest instruction, from the block's first */
+    uint16_t rip_off;  /* of the guest instruction, from the block's EIP */
     uint16_t rest; /* translated instructions counted already, but not executed when this one does not complete */
     uint8_t fix;
     int8_t sp_words; /* guest ESP is R12 + 4 * this: pushes and pops that R12 does not show yet */
@@ -131,19 +138,22 @@ struct recover {
 
 enum gate { GATE_NONE, GATE_X87, GATE_SSE, GATE_AVX }; /* each includes those before it */
 
-struct block {
+struct block { /* what is looked for often comes first, in one line of the cache */
     /* key */
-    uint32_t guest_rip, cs_base, cs_limit, mode;
     uint64_t code; /* frame << 12 | offset */
+    uint32_t guest_rip, mode, cs_base, cs_limit;
+    struct block *hash_next;
+    uint32_t indirect, direct, gated, host_end; /* cache offsets: entries (gated: after the FP gate), end */
+    uint32_t number;       /* of blocks translated before it */
     uint32_t second_frame; /* + 1, of a block made of one instruction that crosses a page; 0: none */
+    uint32_t resumed; /* entry that does not poll before the first instruction; 0: none, or that instruction might see RF */
     uint16_t guest_len, n_insns;
     uint8_t gate; /* enum gate needed */
-    uint32_t number; /* of blocks translated before it */
     bool is_dead;
-    uint32_t direct, indirect, gated, host_end; /* cache offsets: entries (gated: after the FP gate), end */
-    uint32_t resumed; /* entry that does not poll before the first instruction; 0: none, or that instruction might see RF */
-    uint32_t recover_first, n_recover;
-    struct block *hash_next;
+    bool is_relocatable;   /* may be copied to another EIP */
+    uint32_t recover_first, n_recover; /* of bt->recover; the same ones for all copies of a block */
+    uint32_t reloc_first;              /* of bt->relocs, too */
+    uint16_t n_relocs;
     struct in_frame { /* doubly linked, for both frames: libraries that are elsewhere in each process make long lists */
         struct block *next, *prev;
     } in_frame, in_frame2;
@@ -162,15 +172,32 @@ struct ctx {
     struct ctx *hash_next;
     struct window *w;
     uint32_t mode, cs_base, cs_limit;
-    uint16_t filled; /* a bit for each 4,096 entries of jump_table that may hold something */
-    const uint8_t **jump_table; /* private copy-on-write mapping; every entry initially the miss stub */
+    uint64_t filled[JUMP_TABLE_ENTRIES / 64 / JUMP_TABLE_PIECE]; /* a bit for each piece of jump_table that may hold something */
+    uint32_t *jump_table; /* host addresses; private copy-on-write mapping, every entry initially the miss stub */
     struct far_entry *far;      /* [FAR_ENTRIES] in real and virtual-8086 mode, else NULL */
 };
 
 static inline void ctx_set_jump(struct ctx *c, uint32_t guest_rip, const uint8_t *to)
 {
-    c->jump_table[guest_rip & 0xffff] = to;
-    c->filled |= (uint16_t)(1u << (guest_rip >> 12 & 15));
+    uint32_t i = guest_rip & (JUMP_TABLE_ENTRIES - 1);
+
+    c->jump_table[i] = (uint32_t)(uintptr_t)to;
+    c->filled[i / JUMP_TABLE_PIECE / 64] |= 1ull << (i / JUMP_TABLE_PIECE % 64);
+}
+static inline const uint8_t *ctx_jump(const struct ctx *c, uint32_t guest_rip)
+{
+    return (const uint8_t *)(uintptr_t)c->jump_table[guest_rip & (JUMP_TABLE_ENTRIES - 1)];
+}
+/* R9 = the host address to go to for guest EIP R8, by the jump table in R10. */
+static inline void emit_jump_entry(struct emit *e)
+{
+    emit_movzx16(e, H_R9, H_R8);                           /* movzx r9d, r8w        */
+    emit_load(e, H_R9, HMEM_X(H_R10, H_R9, 2, 0), 4);      /* mov   r9d, [r10+r9*4] */
+}
+static inline void emit_load_jump(struct emit *e)
+{
+    emit_load(e, H_R10, HOT(jump_table), 8);               /* mov   r10, table      */
+    emit_jump_entry(e);
 }
 
 struct bt_stats {
@@ -179,7 +206,7 @@ struct bt_stats {
     uint64_t dead_blocks, cache_flushes, retranslated_sites, frames_given_up, ctxs, interp_shadow, enters, two_page;
     uint64_t lockstep_blocks, lockstep_insns;
     uint64_t cold_runs, cold_insns, sites_released, fast, fast_lookups, guards, links, links_cut;
-    uint64_t soft_misses, soft_sites, soft_released;
+    uint64_t soft_misses, soft_sites, soft_released, relocated;
 };
 
 #define SITE_HASH_BITS 16
@@ -218,10 +245,17 @@ struct bt {
     int table_fd; /* memfd template of a jump table */
 
     struct block **hash; /* BLOCK_HASH_SIZE chains */
-    struct block **by_host; /* sorted by host offset */
-    uint32_t n_blocks, cap_blocks;
+    struct block *blocks[BLOCK_CHUNKS]; /* BLOCK_CHUNK each, in the order of host offsets; block_at() */
+    uint32_t n_blocks;
+    uint32_t *by_host; /* index of the block at each BY_HOST_STEP bytes of the cache, or of the next one */
+    uint32_t n_by_host;
     struct recover *recover;
     uint32_t n_recover, cap_recover;
+    uint16_t *relocs;       /* see reloc.c */
+    uint32_t n_relocs, cap_relocs;
+    uint16_t new_relocs[RELOCS_MAX]; /* of the block that is being translated */
+    uint32_t *templates;    /* 1 + index of a block, by code and mode; 0: none */
+    uint32_t site_changed[1 << SITE_HASH_BITS]; /* blocks there were when a site changed last, by a hash of its 64 bytes of memory */
     struct block **frame_blocks; /* per frame */
     uint8_t *frame_kills;        /* per frame: how often its code was given up lately because it was written to */
     uint64_t kills_since_ns;
@@ -255,6 +289,11 @@ struct bt {
 #endif
 };
 
+static inline struct block *block_at(const struct bt *bt, uint32_t index)
+{
+    return &bt->blocks[index / BLOCK_CHUNK][index % BLOCK_CHUNK];
+}
+
 static inline bool bt_has(const struct bt *bt, enum bt_technique t)
 {
     return !(bt->opt.without >> t & 1);
@@ -285,14 +324,20 @@ void stubs_generate(struct bt *bt);
 /* Room for one more than n elements at *p; ends the program if there is no memory. */
 void bt_grow(void **p, uint32_t n, uint32_t *cap, size_t size);
 struct block *tcache_find(struct bt *bt, uint64_t code, const struct ctx *ctx, uint32_t guest_rip);
-struct block *tcache_new(struct bt *bt); /* zeroed, not yet visible */
+/* The same for the contexts of block b. */
+struct block *tcache_find_like(struct bt *bt, uint64_t code, const struct block *b, uint32_t guest_rip);
+struct block *tcache_new(struct bt *bt); /* zeroed; the next call returns the same one if it was not inserted */
 void tcache_insert(struct bt *bt, struct block *b);
 struct block *tcache_by_host(const struct bt *bt, const uint8_t *host_pc); /* NULL: not in a block */
+static inline uint32_t recover_rip(const struct block *b, const struct recover *r)
+{
+    return b->guest_rip + r->rip_off;
+}
 const struct recover *tcache_recover(const struct bt *bt, const struct block *b, const uint8_t *host_pc);
 void tcache_kill(struct bt *bt, struct block *b);
 void tcache_flush(struct bt *bt);
 void tcache_invalidate(struct bt *bt, uint64_t off, uint64_t len); /* guest memory bytes changed */
-void tcache_add_recover(struct bt *bt, struct block *b, struct recover r); /* from here on; r.host_off is filled in */
+void tcache_add_recover(struct bt *bt, struct block *b, uint32_t guest_rip, struct recover r); /* from here on; the offsets are filled in */
 struct ctx *ctx_current(struct bt *bt);
 struct ctx *ctx_find(struct bt *bt, const struct window *w, uint32_t mode, uint32_t cs_base, uint32_t cs_limit); /* NULL: none yet */
 void ctx_enter(struct bt *bt, struct ctx *c); /* make it the current one */
@@ -301,11 +346,19 @@ void ctx_code_gone(void *bt, struct window *w, uint32_t page);
 void ctx_drop_all(struct bt *bt);
 
 /* jumptable.c: n entries from first on, around the end of the table; others near them may go too */
-void jump_table_clear(const uint8_t **table, uint32_t first, uint32_t n, const uint8_t *miss);
+void jump_table_clear(struct ctx *c, uint32_t first, uint32_t n, const uint8_t *miss);
 
 void bt_reset_return_stack(struct bt *bt);
 bool site_is_callout(const struct bt *bt, uint64_t code);
 bool site_note_fault(struct bt *bt, uint64_t code, unsigned faults); /* true: enough of them, from now on a call-out */
+static inline uint64_t site_bit(uint64_t code) /* of bt->frame_sites */
+{
+    return 1ull << (code >> 6 & 63);
+}
+static inline uint32_t site_line(uint64_t code) /* index in bt->site_changed; the next 64 bytes have the next one */
+{
+    return (uint32_t)((code >> GUEST_PAGE_SHIFT) * 0x9e3779b1u + (code >> 6 & 63)) & ((1u << SITE_HASH_BITS) - 1);
+}
 uint32_t site_index(const struct bt *bt, uint64_t code); /* SITE_NONE: not a call-out */
 /* A fault that a software lookup would avoid.  True: enough of them, from now on it is one. */
 bool site_note_fill(struct bt *bt, const struct block *b, uint64_t code);
@@ -333,10 +386,21 @@ void links_forget(struct links *ls); /* the code cache is emptied */
 /* bt.c: RF is set and nothing asks for the interpreter.  Where b may be entered, now with RF clear: what happens to its first instruction
  * does not depend on it, a fault of it sets it again, and no interrupt is taken before it.  NULL: the interpreter takes that instruction. */
 const uint8_t *bt_resume_with_rf(struct bt *bt, const struct block *b);
+/* bt.c: a string instruction with software lookup is executed.  True: it was not worth it, for long enough. */
+bool bt_spend_string(struct bt *bt, const struct callout_site *site);
 /* bt.c: after an instruction of the interpreter or a device, may control go on in the current context? */
 bool bt_may_go_on(struct bt *bt);
 /* bt.c, called by stub_soft with all of the guest's state saved: fill the entry for hot.soft_gla.  Returns where to go on, or an exit reason. */
 const uint8_t *soft_miss(struct bt *bt);
+
+/* reloc.c: the same code at another EIP. */
+/* A block of ctx's mode for this code, at any EIP, that a translation of today would equal; NULL: none. */
+const struct block *template_find(const struct bt *bt, uint64_t code, const struct ctx *ctx);
+void template_note(struct bt *bt, uint32_t index); /* of a new block */
+/* A copy of block t for guest_rip.  NULL: it must be translated. */
+struct block *relocate_block(struct bt *bt, const struct block *t, uint32_t guest_rip);
+/* True: fresh, translated for the same EIP, is what relocate_block() would have made of it. */
+bool relocated_equals(const struct bt *bt, const struct block *b, const struct block *fresh);
 
 /* translate.c: NULL if the first instruction cannot be fetched or decoded (let the interpreter fault). */
 struct block *translate_block(struct bt *bt, struct ctx *ctx, uint32_t guest_rip, uint64_t code, int64_t second_frame);

@@ -82,8 +82,7 @@ static void gen_load(struct bt *bt, struct emit *e)
     emit_load(e, H_R8, CPU_FIELD(rip), 4);
     for (unsigned g = 0; g < 8; g++)
         emit_load(e, host_of_guest(g), CPU_GPR(g), 4);
-    struct hinsn jmp = {.op = {0xff}, .n_op = 1, .has_modrm = true, .reg = 4, .rm = H_R11};
-    emit_insn(e, &jmp);
+    emit_jmp_reg(e, H_R11);
 }
 
 /* Upper halves of the guest's eight YMM registers: vinsertf128 / vextractf128 ymm, ymm/mem, [cpu->fpu + FX_YMM + 16 n], 1. */
@@ -374,9 +373,8 @@ void stubs_generate(struct bt *bt)
     bt->stub_indirect = emit_here(e); /* R8 = guest EIP wanted; polls, since returns that mispredict may form loops */
     emit_load(e, H_R9, CPU_FIELD(poll), 8);
     emit_load(e, H_R9, HMEM(H_R9, 0), 4);
-    emit_load(e, H_R10, HOT(jump_table), 8);
-    emit_movzx16(e, H_R9, H_R8);
-    emit_jmp_mem(e, HMEM_X(H_R10, H_R9, 3, 0));
+    emit_load_jump(e);
+    emit_jmp_reg(e, H_R9);
     bt->stub_indirect_end = emit_here(e);
     gen_gates(bt, e);
 }

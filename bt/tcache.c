@@ -16,30 +16,43 @@
 #define SOFT_FILLS 4
 #define SOFT_CREDIT_MAX 32 /* times what one miss gives */
 
+/* Blocks of one page are near each other. */
 static unsigned block_hash(uint64_t code, uint32_t rip, uint32_t mode)
 {
-    uint64_t h = (code ^ (uint64_t)rip << 7 ^ (uint64_t)mode << 29) * 0x9e3779b97f4a7c15ull;
+    uint64_t page = (code >> GUEST_PAGE_SHIFT ^ (uint64_t)(rip >> GUEST_PAGE_SHIFT) << 21 ^ (uint64_t)mode << 41) * 0x9e3779b97f4a7c15ull;
 
-    return (unsigned)(h >> (64 - BLOCK_HASH_BITS));
+    return (unsigned)((page >> (64 - BLOCK_HASH_BITS)) + (code & GUEST_PAGE_MASK)) & ((1u << BLOCK_HASH_BITS) - 1);
+}
+
+static struct block *find(struct bt *bt, uint64_t code, uint32_t guest_rip, uint32_t mode, uint32_t cs_base, uint32_t cs_limit)
+{
+    struct block *b = bt->hash[block_hash(code, guest_rip, mode)];
+
+    while (b && (b->code != code || b->guest_rip != guest_rip || b->mode != mode || b->cs_base != cs_base || b->cs_limit != cs_limit))
+        b = b->hash_next;
+    return b;
 }
 
 struct block *tcache_find(struct bt *bt, uint64_t code, const struct ctx *ctx, uint32_t guest_rip)
 {
-    struct block *b = bt->hash[block_hash(code, guest_rip, ctx->mode)];
+    return find(bt, code, guest_rip, ctx->mode, ctx->cs_base, ctx->cs_limit);
+}
 
-    for (; b; b = b->hash_next)
-        if (b->code == code && b->guest_rip == guest_rip && b->mode == ctx->mode && b->cs_base == ctx->cs_base &&
-            b->cs_limit == ctx->cs_limit)
-            return b;
-    return NULL;
+struct block *tcache_find_like(struct bt *bt, uint64_t code, const struct block *b, uint32_t guest_rip)
+{
+    return find(bt, code, guest_rip, b->mode, b->cs_base, b->cs_limit);
 }
 
 struct block *tcache_new(struct bt *bt)
 {
-    struct block *b = calloc(1, sizeof(*b));
+    struct block **chunk = &bt->blocks[bt->n_blocks / BLOCK_CHUNK], *b;
 
-    if (!b)
+    if (!*chunk)
+        *chunk = malloc(BLOCK_CHUNK * sizeof(**chunk));
+    if (!*chunk)
         BUG("out of memory for blocks");
+    b = block_at(bt, bt->n_blocks);
+    *b = (struct block){0};
     return b;
 }
 
@@ -53,13 +66,14 @@ void bt_grow(void **p, uint32_t n, uint32_t *cap, size_t size)
         BUG("out of memory for block tables");
 }
 
-void tcache_add_recover(struct bt *bt, struct block *b, struct recover r)
+void tcache_add_recover(struct bt *bt, struct block *b, uint32_t guest_rip, struct recover r)
 {
     void *p = bt->recover;
 
     bt_grow(&p, bt->n_recover, &bt->cap_recover, sizeof(*bt->recover));
     bt->recover = p;
-    r.host_off = cache_off(bt, emit_here(&bt->e));
+    r.host_off = (uint16_t)(cache_off(bt, emit_here(&bt->e)) - b->indirect);
+    r.rip_off = (uint16_t)(guest_rip - b->guest_rip);
     bt->recover[bt->n_recover++] = r;
     b->n_recover++;
 }
@@ -98,11 +112,10 @@ void tcache_insert(struct bt *bt, struct block *b)
     uint64_t frame = b->code >> 12;
     struct block **head = &bt->hash[block_hash(b->code, b->guest_rip, b->mode)];
     uint8_t *flags = guestmem_code_flags(bt->cpu->board.guestmem);
-    void *p = bt->by_host;
 
-    bt_grow(&p, bt->n_blocks, &bt->cap_blocks, sizeof(*bt->by_host));
-    bt->by_host = p;
-    bt->by_host[bt->n_blocks++] = b;
+    for (; bt->n_by_host * BY_HOST_STEP < b->host_end; bt->n_by_host++)
+        bt->by_host[bt->n_by_host] = bt->n_blocks;
+    template_note(bt, bt->n_blocks++);
     b->hash_next = *head;
     *head = b;
     link_frame(bt, b, frame);
@@ -124,25 +137,21 @@ void tcache_insert(struct bt *bt, struct block *b)
 
 struct block *tcache_by_host(const struct bt *bt, const uint8_t *host_pc)
 {
-    uint32_t off, lo = 0, hi = bt->n_blocks;
+    uint32_t off, i;
 
     if (host_pc < bt->codemem.exec || host_pc >= bt->codemem.exec + bt->codemem.size)
         return NULL;
     off = cache_off(bt, host_pc);
-    while (lo < hi) {
-        uint32_t mid = (lo + hi) / 2;
-
-        if (bt->by_host[mid]->host_end <= off)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo < bt->n_blocks && bt->by_host[lo]->indirect <= off ? bt->by_host[lo] : NULL;
+    if (off / BY_HOST_STEP >= bt->n_by_host)
+        return NULL;
+    for (i = bt->by_host[off / BY_HOST_STEP]; i < bt->n_blocks && block_at(bt, i)->host_end <= off; i++)
+        ;
+    return i < bt->n_blocks && block_at(bt, i)->indirect <= off ? block_at(bt, i) : NULL;
 }
 
 const struct recover *tcache_recover(const struct bt *bt, const struct block *b, const uint8_t *host_pc)
 {
-    uint32_t off = cache_off(bt, host_pc);
+    uint32_t off = cache_off(bt, host_pc) - b->indirect;
     const struct recover *r = &bt->recover[b->recover_first];
     uint32_t lo = 0, hi = b->n_recover;
 
@@ -217,7 +226,7 @@ void tcache_flush(struct bt *bt)
     uint8_t *flags = guestmem_code_flags(bt->cpu->board.guestmem);
 
     for (uint32_t i = 0; i < bt->n_blocks; i++) {
-        struct block *b = bt->by_host[i];
+        const struct block *b = block_at(bt, i);
 
         if (!b->is_dead) {
             bt->frame_blocks[b->code >> 12] = NULL;
@@ -227,11 +236,11 @@ void tcache_flush(struct bt *bt)
                 flags[b->second_frame - 1] &= (uint8_t)~1u;
             }
         }
-        free(b);
     }
     memset(bt->hash, 0, sizeof(*bt->hash) << BLOCK_HASH_BITS);
-    bt->n_blocks = 0;
-    bt->n_recover = 0;
+    bt->n_blocks = bt->n_by_host = 0;
+    bt->n_recover = bt->n_relocs = 0;
+    memset(bt->templates, 0, sizeof(*bt->templates) << TEMPLATE_BITS);
     bt->e.p = bt->codemem.write + bt->code_start;
     bt->e.is_full = false;
     links_forget(bt->links);
@@ -258,7 +267,7 @@ static unsigned ctx_hash_of(const struct window *w, uint32_t mode, uint32_t cs_b
 
 static bool reset_jump_table(struct bt *bt, struct ctx *c)
 {
-    void *p = mmap(c->jump_table, JUMP_TABLE_ENTRIES * 8, PROT_READ | PROT_WRITE,
+    void *p = mmap(c->jump_table, JUMP_TABLE_ENTRIES * 4, PROT_READ | PROT_WRITE,
                    MAP_PRIVATE | (c->jump_table ? MAP_FIXED : 0), bt->table_fd, 0);
 
     if (p == MAP_FAILED)
@@ -270,7 +279,7 @@ static bool reset_jump_table(struct bt *bt, struct ctx *c)
 /* Far entries that lead here belong to contexts of the same window: all of those die together. */
 static void ctx_free(struct ctx *c)
 {
-    munmap(c->jump_table, JUMP_TABLE_ENTRIES * 8);
+    munmap(c->jump_table, JUMP_TABLE_ENTRIES * 4);
     free(c->far);
     free(c);
 }
@@ -331,13 +340,7 @@ void ctx_code_gone(void *opaque, struct window *w, uint32_t page)
                 bt->n_ctx--;
                 continue;
             }
-            uint32_t first = ((page << 12) - c->cs_base) & 0xffff;
-
-            if (!(c->filled >> (first >> 12) & 1) && !(c->filled >> ((first + GUEST_PAGE_MASK) >> 12 & 15) & 1)) {
-                link = &c->hash_next;
-                continue;
-            }
-            jump_table_clear(c->jump_table, first, GUEST_PAGE_SIZE, bt->stub_miss);
+            jump_table_clear(c, ((page << 12) - c->cs_base) & 0xffff, GUEST_PAGE_SIZE, bt->stub_miss);
             link = &c->hash_next;
         }
     }
@@ -379,14 +382,29 @@ struct ctx *ctx_current(struct bt *bt)
 
 /* --- sites --- */
 
-static uint64_t site_bit(uint64_t code)
+/* Blocks translated by now may hold it as it was: none shall be copied. */
+static void site_changed(struct bt *bt, uint64_t code)
 {
-    return 1ull << (code >> 6 & 63);
+    bt->site_changed[site_line(code)] = (uint32_t)bt->stats.blocks;
 }
 
 static struct site *site_slot(const struct bt *bt, uint64_t code)
 {
     return (struct site *)&bt->sites[(code * 0x9e3779b97f4a7c15ull) >> (64 - SITE_HASH_BITS)];
+}
+
+/* Made, perhaps in the place of another one, if it is not there yet. */
+static struct site *site_take(struct bt *bt, uint64_t code)
+{
+    struct site *s = site_slot(bt, code);
+
+    if (s->code != code) {
+        if (s->is_callout || s->is_soft)
+            site_changed(bt, s->code);
+        *s = (struct site){.code = code};
+    }
+    bt->frame_sites[code >> 12] |= site_bit(code);
+    return s;
 }
 
 uint32_t site_index(const struct bt *bt, uint64_t code)
@@ -418,36 +436,34 @@ bool site_note_execution(struct bt *bt, uint32_t index, bool was_needed)
     s->ordinary = 0;
     s->count = 0;
     s->is_callout = false;
+    site_changed(bt, s->code);
     return true;
 }
 
 bool site_note_fault(struct bt *bt, uint64_t code, unsigned faults)
 {
-    struct site *s = site_slot(bt, code);
+    struct site *s = site_take(bt, code);
 
-    if (s->code != code)
-        *s = (struct site){.code = code};
-    bt->frame_sites[code >> 12] |= site_bit(code);
     if (s->is_callout || ++s->count < faults)
         return false;
+    site_changed(bt, code);
     return s->is_callout = true;
 }
 
 bool site_note_fill(struct bt *bt, const struct block *b, uint64_t code)
 {
-    struct site *s = site_slot(bt, code);
+    struct site *s;
 
     if (!bt->soft)
         return false;
-    if (s->code != code)
-        *s = (struct site){.code = code};
-    bt->frame_sites[code >> 12] |= site_bit(code);
+    s = site_take(bt, code);
     if (s->is_soft)
         return b->number < s->soft_since; /* translated before */
     if (s->is_callout || ++s->fills < SOFT_FILLS << s->soft_patience)
         return false;
     bt->soft->budget[s - bt->sites] = SOFT_CREDIT;
     s->soft_since = (uint32_t)bt->stats.blocks;
+    site_changed(bt, code);
     return s->is_soft = true;
 }
 
@@ -477,6 +493,7 @@ void site_release_soft(struct bt *bt, uint32_t index, uint64_t code)
         return; /* another site by now */
     s->is_soft = false;
     s->fills = 0;
+    site_changed(bt, code);
     if (s->soft_patience < SITE_PATIENCE_MAX)
         s->soft_patience++;
 }

@@ -14,9 +14,9 @@
 void xlat_recover(struct xlat *x, unsigned fix)
 {
     /* fix-ups come in the middle of an instruction that is counted already */
-    tcache_add_recover(x->bt, x->b,
-                       (struct recover){.guest_rip = x->rips[x->i], .rest = (uint16_t)(x->icount - (fix != FIX_NONE)),
-                                        .fix = (uint8_t)fix, .sp_words = (int8_t)(x->sp_delta / 4)});
+    tcache_add_recover(x->bt, x->b, x->rips[x->i],
+                       (struct recover){.rest = (uint16_t)(x->icount - (fix != FIX_NONE)), .fix = (uint8_t)fix,
+                                        .sp_words = (int8_t)(x->sp_delta / 4)});
 }
 
 static uint16_t cause_of(struct bt *bt, const struct insn_desc *desc, bool is_site)
@@ -32,6 +32,13 @@ static uint16_t cause_of(struct bt *bt, const struct insn_desc *desc, bool is_si
         return (uint16_t)i;
     }
     return MAX_CAUSES - 1;
+}
+
+static void emit_site(struct xlat *x, const uint8_t *stub, const struct callout_site *site)
+{
+    emit_call(x->e, stub);
+    emit_bytes(x->e, site, sizeof(*site));
+    emit_note(x->e, RELOC_EIP, x->e->p - sizeof(*site) + offsetof(struct callout_site, guest_rip));
 }
 
 void xlat_callout(struct xlat *x, const struct insn *in, bool may_resume)
@@ -58,8 +65,7 @@ void xlat_callout(struct xlat *x, const struct insn *in, bool may_resume)
         else
             site.fast = FAST_NONE, site.arg = 0;
     }
-    emit_call(x->e, stub);
-    emit_bytes(x->e, &site, sizeof(site));
+    emit_site(x, stub, &site);
     x->gated = GATE_NONE; /* C code may have run: the FP state was saved */
     if (in->desc->sens)
         x->bt->cpu->stats.sens_sites[in->desc->sens]++;
@@ -69,9 +75,14 @@ void xlat_callout_string(struct xlat *x, const struct insn *in, unsigned soft)
 {
     struct callout_site site = {.guest_rip = x->rips[x->i], .insn_len = in->len, .may_resume = true,
                                 .cause = cause_of(x->bt, in->desc, true), .site = x->soft, .arg = (uint8_t)(SOFT_STRING | soft)};
+    /* in lock-step the interpreter does them whole */
+    bool is_fast = bt_has(x->bt, BT_FAST) && !x->bt->lockstep && (insn_is(in, op_movs) || insn_is(in, op_stos));
 
-    emit_call(x->e, x->bt->stub_callout);
-    emit_bytes(x->e, &site, sizeof(site));
+    if (is_fast) {
+        site.fast = FAST_STRING;
+        site.arg2 = (uint8_t)((in->opcode & 1 ? in->opsize : 1) | (in->rep ? STRING_REP : 0));
+    }
+    emit_site(x, is_fast ? x->bt->stub_fast : x->bt->stub_callout, &site);
     x->gated = GATE_NONE;
 }
 
@@ -221,7 +232,7 @@ static unsigned scan(struct xlat *x, struct insn *insns, uint32_t *rips, const u
     uint32_t rip = x->b->guest_rip;
     unsigned n = 0, off = 0, code_size = x->mode & MODE_CS32 ? 4 : 2;
 
-    while (n < BLOCK_MAX_INSNS && off < avail) {
+    while (n < x->max && off < avail) {
         struct insn *in = &insns[n];
 
         if (insn_decode(in, bytes + off, avail - off, code_size) != DECODE_OK)
@@ -234,6 +245,8 @@ static unsigned scan(struct xlat *x, struct insn *insns, uint32_t *rips, const u
         if (is_block_end(in))
             break;
         if (code_size == 2 && rip > 0xffff)
+            break;
+        if (x->joins && in->desc->iclass == BRANCH && off < avail && tcache_find_like(x->bt, x->b->code + off, x->b, rip))
             break;
     }
     return n;
@@ -298,7 +311,7 @@ static void emit_body(struct xlat *x)
         x->is_folding = x->soft == SITE_NONE && bt_has(x->bt, BT_FOLD) && xlat_stack_folds(x, in);
         if (!may_stay_pending(x, in))
             xlat_stack_sync(x);
-        unsigned n_exits = x->n_exits, icount = x->icount, gated = x->gated;
+        unsigned n_exits = x->n_exits, n_relocs = x->e->n_relocs, icount = x->icount, gated = x->gated;
         int sp_delta = x->sp_delta;
         uint8_t *start = x->e->p;
         uint32_t n_recover = x->bt->n_recover, b_recover = x->b->n_recover;
@@ -318,6 +331,7 @@ static void emit_body(struct xlat *x)
         x->sp_delta = sp_delta;
         x->soft = SITE_NONE; /* operands of the call-out are looked up by nobody but itself */
         x->e->p = start;
+        x->e->n_relocs = n_relocs;
         x->bt->n_recover = n_recover;
         x->b->n_recover = b_recover;
         xlat_stack_sync(x);
@@ -344,6 +358,7 @@ static void emit_indirect_entry(struct xlat *x)
 
     emit_mov_rr64(e, H_R9, H_RCX);                                       /* mov  r9, rcx         */
     emit_lea32(e, H_RCX, HMEM(H_R8, -(int64_t)x->b->guest_rip));         /* lea  ecx, [r8-eip]   */
+    emit_note(e, RELOC_MINUS_EIP, e->p - 4);
     uint8_t *ok = emit_short(e, CC_JECXZ);                               /* jecxz ok             */
     emit_mov_rr64(e, H_RCX, H_R9);
     emit_jmp(e, x->bt->stub_miss);
@@ -383,7 +398,39 @@ static void pad_entry(struct xlat *x, const uint8_t *gated_write)
         emit_u8(x->e, 0xcc);
 }
 
-struct block *translate_block(struct bt *bt, struct ctx *ctx, uint32_t guest_rip, uint64_t code, int64_t second_frame)
+/* A block of 32-bit code in one page; whether all places of a copy would be right depends on its EIP, too. */
+static bool is_relocatable(const struct xlat *x)
+{
+    if (!(x->mode & MODE_CS32) || x->cs_limit != 0xffffffffu || x->b->second_frame || x->e->n_relocs > x->e->max_relocs)
+        return false;
+    for (unsigned i = 0; i < x->n; i++)
+        if (x->insns[i].desc->iclass == BRANCH && x->insns[i].opsize == 2)
+            return false; /* its target is cut to 16 bits */
+    return true;
+}
+
+static void keep_relocs(struct xlat *x)
+{
+    struct bt *bt = x->bt;
+
+    x->b->reloc_first = bt->n_relocs;
+    x->b->is_relocatable = is_relocatable(x);
+    if (x->b->is_relocatable) {
+        void *p = bt->relocs;
+
+        x->b->n_relocs = (uint16_t)x->e->n_relocs;
+        while (bt->cap_relocs - bt->n_relocs < x->e->n_relocs)
+            bt_grow(&p, bt->cap_relocs, &bt->cap_relocs, sizeof(*bt->relocs));
+        bt->relocs = p;
+        memcpy(bt->relocs + bt->n_relocs, bt->new_relocs, x->e->n_relocs * sizeof(*bt->relocs));
+        bt->n_relocs += x->e->n_relocs;
+    }
+    x->e->relocs = NULL;
+}
+
+/* Not inserted yet.  like: a block that it shall have the length of, or NULL. */
+static struct block *translate(struct bt *bt, const struct ctx *ctx, uint32_t guest_rip, uint64_t code, int64_t second_frame,
+                               const struct block *like)
 {
     const uint8_t *view = guestmem_view(bt->cpu->board.guestmem);
     unsigned off = (unsigned)(code & GUEST_PAGE_MASK), avail = GUEST_PAGE_SIZE - off;
@@ -391,7 +438,8 @@ struct block *translate_block(struct bt *bt, struct ctx *ctx, uint32_t guest_rip
     uint32_t rips[BLOCK_MAX_INSNS];
     uint8_t crossing[32];
     struct xlat x = {.bt = bt, .e = &bt->e, .mode = ctx->mode, .cs_base = ctx->cs_base, .cs_limit = ctx->cs_limit,
-                     .insns = insns, .rips = rips, .soft = SITE_NONE};
+                     .insns = insns, .rips = rips, .soft = SITE_NONE, .max = like ? like->n_insns : BLOCK_MAX_INSNS,
+                     .joins = !like && bt_has(bt, BT_JOIN)};
     uint8_t *gated_write;
 
     x.b = tcache_new(bt);
@@ -414,16 +462,19 @@ struct block *translate_block(struct bt *bt, struct ctx *ctx, uint32_t guest_rip
         x.n = scan(&x, insns, rips, view + code, avail);
     }
     if (x.n == 0) {
-        free(x.b);
         return NULL;
     }
     x.b->n_insns = (uint16_t)x.n;
     x.b->guest_len = (uint16_t)(rips[x.n - 1] + insns[x.n - 1].len - guest_rip);
     x.b->recover_first = bt->n_recover;
     x.b->indirect = cache_off(bt, emit_here(x.e));
+    x.e->relocs = bt->new_relocs;
+    x.e->n_relocs = 0;
+    x.e->max_relocs = RELOCS_MAX;
+    x.e->block_start = x.e->p;
     emit_indirect_entry(&x);
     x.b->direct = cache_off(bt, emit_here(x.e));
-    tcache_add_recover(bt, x.b, (struct recover){.guest_rip = guest_rip});
+    tcache_add_recover(bt, x.b, guest_rip, (struct recover){0});
     for (unsigned i = 0; i < x.n; i++)
         if (gate_of(&insns[i]) > x.b->gate)
             x.b->gate = (uint8_t)gate_of(&insns[i]);
@@ -444,13 +495,47 @@ struct block *translate_block(struct bt *bt, struct ctx *ctx, uint32_t guest_rip
     if (emit_is_full(x.e))
         BUG("block at %#x does not fit %u bytes", guest_rip, BLOCK_ROOM);
     x.b->host_end = cache_off(bt, emit_here(x.e));
-    bt->stats.guest_bytes += x.b->guest_len;
-    bt->stats.host_bytes += x.b->host_end - x.b->indirect;
-    tcache_insert(bt, x.b);
-    log_at(LOG_BT, "block %#x+%u mode %#x: %u insns, %u host bytes", guest_rip, x.b->guest_len, x.b->mode, x.n,
-           x.b->host_end - x.b->indirect);
-    if (log_mask & LOG_CODE)
-        block_dump(bt, x.b, stderr);
-    perf_map_add(bt, x.b);
+    keep_relocs(&x);
     return x.b;
+}
+
+/* Translate it anew, compare, and take that back. */
+static void check_relocated(struct bt *bt, const struct ctx *ctx, const struct block *b)
+{
+    struct emit e = bt->e;
+    uint32_t n_recover = bt->n_recover, n_relocs = bt->n_relocs;
+    struct block *fresh = translate(bt, ctx, b->guest_rip, b->code, -1, b);
+
+    if (!fresh || !relocated_equals(bt, b, fresh)) {
+        block_dump(bt, b, stderr);
+        BUG("block %#x, moved, is not what a translation would be", b->guest_rip);
+    }
+    bt->e = e;
+    bt->n_recover = n_recover;
+    bt->n_relocs = n_relocs;
+}
+
+struct block *translate_block(struct bt *bt, struct ctx *ctx, uint32_t guest_rip, uint64_t code, int64_t second_frame)
+{
+    const struct block *t = bt_has(bt, BT_RELOC) && second_frame < 0 ? template_find(bt, code, ctx) : NULL;
+    struct block *b = t ? relocate_block(bt, t, guest_rip) : NULL;
+
+    bool is_copy = b != NULL;
+
+    if (!b)
+        b = translate(bt, ctx, guest_rip, code, second_frame, NULL);
+    if (!b)
+        return NULL;
+    bt->stats.relocated += is_copy;
+    bt->stats.guest_bytes += b->guest_len;
+    bt->stats.host_bytes += b->host_end - b->indirect;
+    tcache_insert(bt, b);
+    if (is_copy && bt->opt.is_checked)
+        check_relocated(bt, ctx, b);
+    log_at(LOG_BT, "block %#x+%u mode %#x: %u insns, %u host bytes", guest_rip, b->guest_len, b->mode, b->n_insns,
+           b->host_end - b->indirect);
+    if (log_mask & LOG_CODE)
+        block_dump(bt, b, stderr);
+    perf_map_add(bt, b);
+    return b;
 }

@@ -12,7 +12,6 @@
 #define FEW_WINDOWS 96     /* at first; more when address spaces come back whose windows were taken away */
 #define MORE_WINDOWS 8
 #define RECENT_BITS 12
-#define COMPARED 128        /* bytes of page directories at once */
 #define MAX_OWN 32         /* supervisor windows of one address space */
 #define OWN_VISITS 8       /* an address space that comes so often, with fewer than MAX_OWN others in between, gets one */
 #define LOW_GUARD 65536 /* string instructions that count down stop here, at their first byte below */
@@ -29,6 +28,8 @@
 #define PTE_PS 0x080u
 #define PAGE_MAPPED(frame, w) ((uint32_t)(((frame) + 1) << 1 | (w)))
 
+#define GROUP_BYTES 256u
+
 /* One guest page-table page that windows were filled from, with a copy of what it held. */
 struct ptable {
     struct ptable *next; /* hash chain */
@@ -37,6 +38,7 @@ struct ptable {
     uint8_t entry_size;  /* 4 or 8 */
     uint8_t span_shift;  /* bytes of linear space an entry covers, as a shift */
     bool is_dir;
+    uint16_t groups;     /* a bit for each GROUP_BYTES that something was mapped through: only these are copied and compared */
     uint64_t epoch;      /* compared in this epoch */
     unsigned n_users, cap_users;
     struct ptable_user {
@@ -299,12 +301,25 @@ static void drop_entry(struct windows *ws, struct window *w, const struct ptable
     table_remove_user(ws, leaf, w, gla);
 }
 
+/* True: it was not copied yet. */
+static bool table_use_group(struct ptable *t, unsigned group)
+{
+    if (t->groups >> group & 1)
+        return false;
+    t->groups |= (uint16_t)(1u << group);
+    memcpy(t->copy + group * GROUP_BYTES, t->host + group * GROUP_BYTES, GROUP_BYTES);
+    return true;
+}
+
 /* Entry i changed (or must be looked at): drop what windows mapped through it, unless only A or D were newly set. */
 static void table_sync_entry(struct windows *ws, struct ptable *t, unsigned i)
 {
-    uint64_t old = load_le(t->copy + i * t->entry_size, t->entry_size);
-    uint64_t new = load_le(t->host + i * t->entry_size, t->entry_size);
+    uint64_t old, new;
 
+    if (table_use_group(t, i * t->entry_size / GROUP_BYTES))
+        return;
+    old = load_le(t->copy + i * t->entry_size, t->entry_size);
+    new = load_le(t->host + i * t->entry_size, t->entry_size);
     if (old == new)
         return;
     store_le(t->copy + i * t->entry_size, t->entry_size, new);
@@ -318,10 +333,14 @@ static void table_sync(struct windows *ws, struct ptable *t)
 {
     t->epoch = ws->epoch;
     ws->stats.syncs++;
-    if (memcmp(t->copy, t->host, sizeof(t->copy)) == 0)
-        return;
-    for (unsigned i = 0; i < 4096u / t->entry_size; i++)
-        table_sync_entry(ws, t, i);
+    for (unsigned groups = t->groups, n, first; groups; groups &= ~0u << (first + n)) {
+        first = (unsigned)__builtin_ctz(groups);
+        n = (unsigned)__builtin_ctz(~(groups >> first));
+        if (memcmp(t->copy + first * GROUP_BYTES, t->host + first * GROUP_BYTES, n * GROUP_BYTES) == 0)
+            continue;
+        for (unsigned at = first * GROUP_BYTES; at < (first + n) * GROUP_BYTES; at += t->entry_size)
+            table_sync_entry(ws, t, at / t->entry_size);
+    }
 }
 
 static struct ptable *table_find(struct windows *ws, gpa_t gpa, uint8_t entry_size, uint8_t span_shift, bool is_dir)
@@ -341,7 +360,6 @@ static struct ptable *table_find(struct windows *ws, gpa_t gpa, uint8_t entry_si
         BUG("out of memory for page-table copies");
     *t = (struct ptable){.next = *head, .gpa = gpa, .host = run.host, .entry_size = entry_size, .span_shift = span_shift,
                          .is_dir = is_dir, .epoch = ws->epoch};
-    memcpy(t->copy, run.host, sizeof(t->copy));
     *head = t;
     return t;
 }
@@ -547,10 +565,13 @@ static void window_rebase(struct windows *ws, struct window *w, const struct win
         if (to && to->epoch != ws->epoch)
             table_sync(ws, to);
         for (unsigned i = 0; i < 4096u / from->entry_size; i++) {
-            unsigned at = i * from->entry_size;
+            unsigned at = i * from->entry_size, group = at / GROUP_BYTES;
 
-            if (to && at % COMPARED == 0 && memcmp(from->copy + at, to->copy + at, COMPARED) == 0) {
-                i += COMPARED / from->entry_size - 1;
+            if (to && (from->groups >> group & 1))
+                (void)table_use_group(to, group);
+            if (at % GROUP_BYTES == 0 &&
+                (!(from->groups >> group & 1) || (to && memcmp(from->copy + at, to->copy + at, GROUP_BYTES) == 0))) {
+                i += GROUP_BYTES / from->entry_size - 1;
                 continue;
             }
             uint64_t old = load_le(from->copy + i * from->entry_size, from->entry_size);

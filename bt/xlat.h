@@ -22,6 +22,8 @@ struct xlat {
     struct insn *insns;
     uint32_t *rips;
     unsigned n, i;        /* instructions, and the one being translated */
+    unsigned max;         /* instructions at most */
+    bool joins;           /* the block ends where another one goes on */
     /* A segment is a run of instructions executed all or none but for faults: it is counted at its start. */
     uint8_t *segment_count;         /* place of the count to patch; NULL: not counting */
     unsigned icount;                /* translated (not called-out) instructions of the segment so far */

@@ -105,8 +105,8 @@ static void go(struct far *f, int delta, bool has_flags)
         emit_insn(e, &push);                                          /* push flags_before       */
         emit_u8(e, 0x9d);                                             /* popfq                   */
     }
-    emit_movzx16(e, H_R9, H_R8);
-    emit_jmp_mem(e, HMEM_X(H_R10, H_R9, 3, 0));                       /* jmp  [r10+r9*8]         */
+    emit_jump_entry(e);
+    emit_jmp_reg(e, H_R9);                                            /* jmp  r9                 */
     for (unsigned i = 0; i < f->n_slow; i++)
         emit_patch32(e, f->slow[i]);
     xlat_callout(f->x, f->in, false);

@@ -31,6 +31,7 @@ static void check_r8(struct xlat *x, uint32_t expected)
 
     emit_mov_rr64(e, H_R9, H_RCX);                            /* mov  r9, rcx             */
     emit_lea32(e, H_RCX, HMEM(H_R8, -(int64_t)expected));     /* lea  ecx, [r8-expected]  */
+    emit_note(e, RELOC_MINUS_EIP, e->p - 4);
     uint8_t *ok = emit_short(e, CC_JECXZ);                    /* jecxz ok                 */
     emit_mov_rr64(e, H_RCX, H_R9);
     emit_jmp(e, x->bt->stub_indirect);
@@ -53,6 +54,7 @@ void xlat_finish_exits(struct xlat *x)
         emit_patch32(e, ex->place);
         emit_call(e, bt->stub_chain);
         emit_bytes(e, &site, sizeof(site));
+        emit_note(e, RELOC_CHAIN, e->p - sizeof(site));
     }
 }
 
@@ -98,9 +100,8 @@ static void jump_r8(struct xlat *x)
 {
     struct emit *e = x->e;
 
-    emit_load(e, H_R10, HOT(jump_table), 8);                  /* mov   r10, table         */
-    emit_movzx16(e, H_R9, H_R8);                              /* movzx r9d, r8w           */
-    emit_jmp_mem(e, HMEM_X(H_R10, H_R9, 3, 0));               /* jmp   [r10+r9*8]         */
+    emit_load_jump(e);
+    emit_jmp_reg(e, H_R9);                                    /* jmp   r9                 */
 }
 
 /* Return address to the guest stack; R8-R10 used. */
@@ -111,6 +112,7 @@ static bool push_return(struct xlat *x, uint32_t ret, unsigned size)
     if (!xlat_stack_slot(x, -(int)size, size, &slot))
         return false;
     emit_store_imm(x->e, slot, ret, size);
+    emit_note(x->e, RELOC_EIP, x->e->p - 4);
     xlat_stack_pushed(x, size);
     xlat_stack_sync(x);
     return true;
@@ -184,9 +186,8 @@ static bool flow_call_ind(struct xlat *x, const struct insn *in)
         return false;
     if (reg != H_R8)
         emit_mov_rr32(e, H_R8, reg);
-    emit_load(e, H_R10, HOT(jump_table), 8);                  /* mov   r10, table         */
-    emit_movzx16(e, H_R9, H_R8);                              /* movzx r9d, r8w           */
-    emit_call_mem(e, HMEM_X(H_R10, H_R9, 3, 0));              /* call  [r10+r9*8]         */
+    emit_load_jump(e);
+    emit_call_reg(e, H_R9);                                   /* call  r9                 */
     return_point(x, ret);
     return true;
 }

@@ -19,9 +19,11 @@ int codemem_create(struct codemem *m, size_t size)
     write_view = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (write_view == MAP_FAILED)
         return -errno;
-    exec_view = mremap(write_view, 0, size, MREMAP_MAYMOVE);
+    exec_view = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_32BIT, -1, 0);
     if (exec_view == MAP_FAILED)
         goto out_write;
+    if (mremap(write_view, 0, size, MREMAP_MAYMOVE | MREMAP_FIXED, exec_view) == MAP_FAILED)
+        goto out_exec;
     if (mprotect(exec_view, size, PROT_READ | PROT_EXEC) < 0)
         goto out_exec;
     *m = (struct codemem){.write = write_view, .exec = exec_view, .size = size};

@@ -174,6 +174,61 @@
         expect  %esi, $(PAGE_A + 0x108)
         end_rounds
 
+        rounds                                  /* strings within and across fresh pages, to themselves, and backwards */
+        map     PAGE_A, FRAME0 | RIGHTS
+        map     PAGE_B, FRAME2 | RIGHTS
+        movl    $0x44332211, PAGE_A + 0xff0
+        movl    $PAGE_A + 0xff0, %esi
+        leal    1(%esi), %edi
+        movl    $0x20, %ecx
+        rep movsb                               /* one byte is copied over all */
+        expect  PAGE_B + 0xc, $0x11111111
+        expect  %edi, $(PAGE_B + 0x11)
+        expect  %esi, $(PAGE_B + 0x10)
+        map     PAGE_B, FRAME0 | RIGHTS         /* so that source and destination are one page */
+        movl    $0x88776655, FRAME0 + 0x10
+        movl    $PAGE_A + 0x10, %esi
+        movl    $PAGE_B + 0x12, %edi
+        movl    $5, %ecx
+        rep movsw
+        expect  FRAME0 + 0x18, $0x66556655
+        map     PAGE_B, FRAME2 | RIGHTS
+        movl    %ebp, PAGE_A + 0xffe            /* elements in both pages */
+        movl    $PAGE_A + 0xff6, %esi
+        movl    $PAGE_B + 0x7fe, %edi
+        movl    $3, %ecx
+        rep movsl
+        expect  FRAME2 + 0x806, %ebp
+        expect  %esi, $(PAGE_B + 2)
+        leal    0xa5a5(%ebp), %eax
+        movl    $PAGE_A + 0xffb, %edi
+        movl    $4, %ecx
+        rep stosw
+        expect  %edi, $(PAGE_B + 3)
+        movl    %eax, %edx
+        movb    %ah, %dl
+        movb    %al, %dh
+        cmpw    %dx, PAGE_A + 0xffe             /* its bytes the other way round: the elements are not aligned */
+        je      5f
+        fail
+5:      movl    $PAGE_A + 0x100, %esi
+        movl    $PAGE_B + 0x200, %edi
+        movl    %ebp, (%esi)
+        std
+        movsl
+        movl    $2, %ecx
+        rep movsl
+        cld
+        expect  FRAME2 + 0x200, %ebp
+        expect  %edi, $(PAGE_B + 0x1f4)
+        expect  %esi, $(PAGE_A + 0xf4)
+        xorl    %ecx, %ecx                      /* no element: no page is needed */
+        movl    $PAGE_B, %edi
+        map     PAGE_B, 0
+        rep stosl
+        expect  %edi, $PAGE_B
+        end_rounds
+
         rounds                                  /* code there, written through a page that comes and goes */
         map     PAGE_A, CODE | RIGHTS
         movb    $0xb8, PAGE_A                   /* mov $ebp, %eax; ret */

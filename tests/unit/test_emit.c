@@ -121,8 +121,8 @@ static void memory_operands(void **state)
     expect(&f, "mov dword ptr [r15 + 8], 0x55");
     emit_lea32(&f.e, H_RCX, HMEM_X(H_R8, H_R9, 0, 0));
     expect(&f, "lea ecx, [r8 + r9]");
-    emit_jmp_mem(&f.e, HMEM_X(H_R10, H_R9, 3, 0));
-    expect(&f, "jmp qword ptr [r10 + r9*8]");
+    emit_call_mem(&f.e, HMEM_X(H_R10, H_R9, 3, 0));
+    expect(&f, "call qword ptr [r10 + r9*8]");
 }
 
 static void jumps_land(void **state)
