@@ -164,6 +164,15 @@ static bool writes_tables(const struct fuzz_case *c, const struct cpu *cpu, cons
     return at > TABLES_GPA - 0x400 && at < RAM_BYTES;
 }
 
+/* Is code being executed that walks of the page tables change: the tables themselves?  Or are there tables that nobody made, in memory
+ * that is written to all the time: the case itself has turned paging on? */
+static bool has_wild_tables(const struct fuzz_case *c, const struct cpu *cpu)
+{
+    uint32_t linear = (uint32_t)(cpu->seg[SEG_CS].base + cpu->rip) & 0x3fffff;
+
+    return c->is_paged ? linear >= TABLES_GPA && linear < RAM_BYTES : (cpu->paging.cr0 & CR0_PG) != 0;
+}
+
 /* Would a push write to page tables? */
 static bool has_stack_in_tables(const struct fuzz_case *c, const struct cpu *cpu)
 {
@@ -234,7 +243,7 @@ bool gen_step(struct fuzz_machine *m, struct fuzz_case *c)
     unsigned n = cpu_peek(cpu, (uint32_t)(cpu->seg[SEG_CS].base + cpu->rip), bytes, sizeof(bytes));
     bool is_known = insn_decode(&in, bytes, n, cpu->mode & MODE_CS32 ? 4 : 2) == DECODE_OK;
 
-    if (has_stack_in_tables(c, cpu)) /* not known either: the fault of a fetch pushes too */
+    if (has_wild_tables(c, cpu) || has_stack_in_tables(c, cpu)) /* not known either: the fault of a fetch pushes too */
         return false;
     if (is_known && (is_random(&in) || writes_tables(c, cpu, &in) || overwrites_itself(cpu, &in) || moves_between_aliases(c, cpu, &in)))
         return false;
