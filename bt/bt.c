@@ -74,6 +74,14 @@ static void set_gates(struct bt *bt)
     hot->avx_gate_loaded = (uint64_t)(uintptr_t)(may_avx ? bt->gate_load_upper : bt->gate_block);
 }
 
+static void kill_stale(struct bt *bt)
+{
+    if (!bt->stale)
+        return;
+    tcache_kill(bt, bt->stale);
+    bt->stale = NULL;
+}
+
 static enum exit_reason enter(struct bt *bt, const uint8_t *host_pc)
 {
     int reason;
@@ -85,10 +93,8 @@ static enum exit_reason enter(struct bt *bt, const uint8_t *host_pc)
     reason = bt->enter(bt->cpu, host_pc);
     bt->is_running = false;
     bt->dead_at_exit = bt->stats.dead_blocks + bt->stats.cache_flushes;
-    if (bt->stale) {
-        tcache_kill(bt, bt->stale);
-        bt->stale = NULL;
-    }
+    if (reason != EXIT_CALLOUT)
+        kill_stale(bt);
     if (bt->ctx)
         bt->ctx = (struct ctx *)(uintptr_t)hot_of(bt->cpu)->ctx;
     return (enum exit_reason)reason;
@@ -370,6 +376,7 @@ static const uint8_t *on_callout(struct bt *bt)
 
     memcpy(&site, resume, sizeof(site));
     resume += sizeof(site);
+    kill_stale(bt); /* not before: it may overwrite the site */
     cpu->rip = site.guest_rip;
     if (bt->wants_far && bt->ctx)
         ctx_make_far(bt->ctx);
@@ -474,12 +481,14 @@ static void on_fault_exit(struct bt *bt)
     fill_missing(bt);
 }
 
-/* Translated again, the instruction will be another kind of access. */
+/* Translated again, the instruction will be another kind of access.  Now it is interpreted: it has begun, and no interrupt comes before it. */
 static void on_site_exit(struct bt *bt)
 {
     if (bt->lockstep)
         lockstep_after(bt->lockstep, bt->fault_block, (unsigned)(hot_of(bt->cpu)->icount & 0xffffffff));
-    tcache_kill(bt, (struct block *)bt->fault_block);
+    if (!bt->fault_block->is_dead)
+        tcache_kill(bt, (struct block *)bt->fault_block);
+    cpu_step(bt->cpu);
 }
 
 /* Stopped in host code at pc, of the instruction that r is about. */
@@ -501,7 +510,9 @@ const uint8_t *soft_miss(struct bt *bt)
 
     bt->ctx = (struct ctx *)(uintptr_t)hot->ctx;
     bt->cpu->rip = recover_rip(b, r);
-    if (is_spent(bt, site->index, hot->soft_gla, site->is_write)) {
+    /* What may yet fault for another reason must not set D before: the interpreter does. */
+    bool sets_dirty = site->is_write && !site->is_plain && !window_is_dirty(bt->windows, bt->ctx->w, hot->soft_gla);
+    if (is_spent(bt, site->index, hot->soft_gla, site->is_write && !sets_dirty)) {
         bt->stats.soft_released++;
         site_release_soft(bt, site->index, code);
         stopped_at(bt, b, r);
@@ -511,7 +522,7 @@ const uint8_t *soft_miss(struct bt *bt)
     site_note_miss(bt, site->index, SOFT_CREDIT);
     bool is_inside = (hot->soft_gla & GUEST_PAGE_MASK) + site->size <= GUEST_PAGE_SIZE;
     bt->fault_kind = WINDOW_GUEST_FAULT; /* for the interpreter, in any case, if it reaches into the next page */
-    if (is_inside)
+    if (is_inside && !sets_dirty)
         bt->fault_kind = window_soft_fill(bt->windows, bt->ctx->w, hot->soft_gla, site->is_write, &bt->fault_frame);
     if (bt->fault_kind == WINDOW_RETRY)
         return bt->codemem.exec + b->direct + r->host_off;
@@ -675,7 +686,7 @@ static bool on_fault(void *opaque, struct fault *f)
             if (bt->ctx)
                 return !notes_fill(bt, f) || leave(bt, f, EXIT_SITE);
             /* The window had to be emptied, and the contexts with their jump tables went with it. */
-            if (!leave(bt, f, EXIT_POLL))
+            if (!leave(bt, f, EXIT_SITE))
                 return false;
             bt_reset_return_stack(bt);
             return true;
@@ -708,6 +719,14 @@ static void rearm_poll(struct cpu *cpu)
         atomic_store(&cpu->poll, NULL);
 }
 
+const uint8_t *bt_resume_with_rf(struct bt *bt, const struct block *b)
+{
+    if (!b->resumed)
+        return NULL;
+    bt->cpu->eflags &= ~EFLAGS_RF;
+    return bt->codemem.exec + b->resumed;
+}
+
 static void run_block(struct bt *bt)
 {
     struct cpu *cpu = bt->cpu;
@@ -715,7 +734,16 @@ static void run_block(struct bt *bt)
     const uint8_t *pc = ctx_jump(bt->ctx, rip);
     struct block *b = NULL;
 
-    if (pc == bt->stub_miss) {
+    if (cpu->eflags & EFLAGS_RF) {
+        b = lookup_or_step(bt, rip);
+        if (!b)
+            return;
+        pc = bt_resume_with_rf(bt, b);
+        if (!pc) {
+            cpu_step(cpu);
+            return;
+        }
+    } else if (pc == bt->stub_miss) {
         b = lookup_or_step(bt, rip);
         if (!b)
             return;
@@ -780,7 +808,7 @@ void bt_run(struct bt *bt)
             break;
         if (cpu->is_mode_stale)
             cpu_update_mode(cpu);
-        if (bt_needs_interpreter(cpu)) {
+        if (bt->lockstep ? bt_needs_interpreter(cpu) : bt_must_interpret(cpu)) {
             bt->stats.interp_shadow++;
             cpu_step(cpu);
             continue;

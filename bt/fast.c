@@ -94,6 +94,18 @@ static void uncount_rest(struct bt *bt, const struct callout_site *site)
         hot_of(bt->cpu)->icount -= tcache_recover(bt, tcache_by_host(bt, pc), pc)->rest;
 }
 
+/* The block at EIP, if it is translated and its page known. */
+static const struct block *find_block(struct bt *bt, const struct ctx *c, uint32_t rip)
+{
+    uint32_t linear = c->cs_base + rip, frame = c->w->code[linear >> GUEST_PAGE_SHIFT];
+    const struct block *b;
+
+    if (!frame || rip > c->cs_limit)
+        return NULL;
+    b = tcache_find(bt, (uint64_t)(frame - 1) << GUEST_PAGE_SHIFT | (linear & GUEST_PAGE_MASK), c, rip);
+    return b && !b->second_frame ? b : NULL;
+}
+
 /* Go to EIP; the mode is up to date. */
 static const uint8_t *go_to(struct bt *bt, uint32_t rip)
 {
@@ -104,7 +116,7 @@ static const uint8_t *go_to(struct bt *bt, uint32_t rip)
     struct ctx *c;
 
     cpu->rip = rip;
-    if (atomic_load_explicit(&cpu->exit_request, memory_order_relaxed) || cpu_has_work(cpu) || bt_needs_interpreter(cpu))
+    if (atomic_load_explicit(&cpu->exit_request, memory_order_relaxed) || cpu_has_work(cpu) || bt_must_interpret(cpu))
         return FAST_DONE;
     if ((cpu->paging.cr0 & CR0_PG) && w->key.is_user != (cpu->cpl == 3))
         w = windows_peer(bt->windows, w);
@@ -113,6 +125,12 @@ static const uint8_t *go_to(struct bt *bt, uint32_t rip)
         return FAST_DONE;
     if (c != old)
         ctx_enter(bt, c);
+    if (cpu->eflags & EFLAGS_RF) {
+        const struct block *b = bt->lockstep ? NULL : find_block(bt, c, rip);
+        const uint8_t *to = b ? bt_resume_with_rf(bt, b) : NULL;
+
+        return to ? to : FAST_DONE;
+    }
     return ctx_jump(c, rip);
 }
 
@@ -172,6 +190,7 @@ static void load_flat(struct cpu *cpu, unsigned cs, unsigned ss, unsigned cpl)
 
     cpu->seg[SEG_CS] = (struct segment){.limit = 0xffffffff, .sel = (uint16_t)cs, .attr = common | SEG_ATTR_CODE};
     cpu->seg[SEG_SS] = (struct segment){.limit = 0xffffffff, .sel = (uint16_t)ss, .attr = common};
+    cpu->seg_check[SEG_CS] = cpu->seg_check[SEG_SS] = (struct seg_check){.minus_limit = -(int64_t)0xffffffff - 1, .poison = SEG_POISON};
     cpu->cpl = (uint8_t)cpl;
     cpu->mode = (cpu->mode & ~(classes | 3u << MODE_CPL_SHIFT | MODE_IOPL_OK)) | MODE_CS32 | MODE_SS32 | MODE_FLAT_CS |
                 cpl << MODE_CPL_SHIFT | (cpl <= cpu_iopl(cpu) ? MODE_IOPL_OK : 0); /* what cpu_update_mode() would find */
@@ -227,10 +246,10 @@ static bool drops_segments(const struct cpu *cpu, unsigned cpl)
     return false;
 }
 
-/* IRETD in ring 0, within it or outward, to 32-bit code and stack, changing no system flag but IF. */
+/* IRETD in ring 0, within it or outward, to 32-bit code and stack, changing no system flag but IF and RF, which handlers of faults return. */
 static const uint8_t *iret(struct bt *bt)
 {
-    const uint32_t may_change = EFLAGS_NATIVE | EFLAGS_IF | EFLAGS_1;
+    const uint32_t may_change = EFLAGS_NATIVE | EFLAGS_IF | EFLAGS_1 | EFLAGS_RF;
     struct cpu *cpu = bt->cpu;
     uint32_t esp = (uint32_t)cpu->gpr[REG_SP], eip, flags;
     const uint8_t *frame = peek(bt, esp, 12);
@@ -399,15 +418,13 @@ static const uint8_t *divide(struct bt *bt, const struct callout_site *site)
 const uint8_t *fast_miss(struct bt *bt, uint32_t guest_rip)
 {
     struct ctx *c = (struct ctx *)(uintptr_t)hot_of(bt->cpu)->ctx;
-    uint32_t linear = c->cs_base + guest_rip, frame = c->w->code[linear >> GUEST_PAGE_SHIFT];
     const struct block *b;
 
     bt->ctx = c;
-    if (bt->lockstep || !bt_has(bt, BT_FAST) || !frame || guest_rip > c->cs_limit ||
-        atomic_load_explicit(&bt->cpu->exit_request, memory_order_relaxed))
+    if (bt->lockstep || !bt_has(bt, BT_FAST) || atomic_load_explicit(&bt->cpu->exit_request, memory_order_relaxed))
         return FAST_LOOKUP;
-    b = tcache_find(bt, (uint64_t)(frame - 1) << GUEST_PAGE_SHIFT | (linear & GUEST_PAGE_MASK), c, guest_rip);
-    if (!b || b->second_frame)
+    b = find_block(bt, c, guest_rip);
+    if (!b)
         return FAST_LOOKUP;
     bt->stats.fast_lookups++;
     ctx_set_jump(c, guest_rip, bt->codemem.exec + b->indirect);

@@ -154,6 +154,7 @@ struct block { /* what is looked for often comes first, in one line of the cache
     uint32_t indirect, direct, gated, host_end; /* cache offsets: entries (indirect: in the cold area; gated: after the FP gate), end */
     uint32_t number;       /* of blocks translated before it */
     uint32_t second_frame; /* + 1, of a block made of one instruction that crosses a page; 0: none */
+    uint32_t resumed; /* entry that does not poll before the first instruction; 0: none, or that instruction might see RF */
     uint16_t guest_len, n_insns;
     uint32_t exits;        /* cache offset of the first exit, in the cold area */
     uint8_t n_exits;       /* CHAIN_EXIT_BYTES each */
@@ -315,16 +316,22 @@ static inline bool bt_has(const struct bt *bt, enum bt_technique t)
     return !(bt->opt.without >> t & 1);
 }
 
-/* Must instructions be interpreted, whatever they are?  Traps, breakpoints, shadows, SMRAM, which no window shows, and #AC, which
- * the host does not raise for us. */
-static inline bool bt_needs_interpreter(const struct cpu *cpu)
+/* Must instructions be interpreted, whatever they are and whatever RF is?  Traps, breakpoints, shadows, SMRAM, which no window shows,
+ * and #AC, which the host does not raise for us. */
+static inline bool bt_must_interpret(const struct cpu *cpu)
 {
     /* Read alone: compilers join it with EFLAGS, its neighbour, and a load of both waits until the stores before it are through. */
     uint32_t mode = *(const volatile uint32_t *)&cpu->mode;
 
     return cpu->has_shadow || cpu_sees_smram(cpu) || cpu->is_ignne ||
-           (mode & (MODE_TF | MODE_DEBUG | MODE_CS64)) != 0 || (cpu->eflags & EFLAGS_RF) ||
+           (mode & (MODE_TF | MODE_DEBUG | MODE_CS64)) != 0 ||
            ((cpu->eflags & EFLAGS_AC) && (cpu->paging.cr0 & CR0_AM) && cpu->cpl == 3);
+}
+
+/* Translated code runs with RF clear: it ends with the next instruction. */
+static inline bool bt_needs_interpreter(const struct cpu *cpu)
+{
+    return bt_must_interpret(cpu) || (cpu->eflags & EFLAGS_RF);
 }
 
 /* stubs.c */
@@ -396,6 +403,9 @@ void links_check(struct bt *bt, struct window *w, uint32_t page);
 void links_cut_page(struct bt *bt, const struct window *w, uint32_t page);
 void links_forget(struct links *ls); /* the code cache is emptied */
 
+/* bt.c: RF is set and nothing asks for the interpreter.  Where b may be entered, now with RF clear: what happens to its first instruction
+ * does not depend on it, a fault of it sets it again, and no interrupt is taken before it.  NULL: the interpreter takes that instruction. */
+const uint8_t *bt_resume_with_rf(struct bt *bt, const struct block *b);
 /* bt.c: a string instruction with software lookup is executed.  True: it was not worth it, for long enough. */
 bool bt_spend_string(struct bt *bt, const struct callout_site *site);
 /* bt.c: after an instruction of the interpreter or a device, may control go on in the current context? */

@@ -129,6 +129,7 @@ struct block *relocate_block(struct bt *bt, const struct block *t, uint32_t gues
     b->hash_next = NULL;
     b->direct += delta;
     b->gated += delta;
+    b->resumed += b->resumed ? delta : 0;
     b->host_end += delta;
     bt->e.p = bt->codemem.write + b->host_end;
     emit_indirect_entry(bt, b);
@@ -169,7 +170,8 @@ bool relocated_equals(const struct bt *bt, const struct block *b, const struct b
     if (!bytes)
         BUG("out of memory for blocks");
     is_equal = fresh->host_end - fresh->direct == size && fresh->n_relocs == b->n_relocs && fresh->n_recover == b->n_recover &&
-               fresh->gated - fresh->direct == b->gated - b->direct && fresh->guest_len == b->guest_len && fresh->n_insns == b->n_insns &&
+               fresh->gated - fresh->direct == b->gated - b->direct &&
+               (fresh->resumed ? fresh->resumed - fresh->direct : 0) == (b->resumed ? b->resumed - b->direct : 0) && fresh->guest_len == b->guest_len && fresh->n_insns == b->n_insns &&
                fresh->gate == b->gate && fresh->is_relocatable && exits_equal(bt, b, fresh) &&
                !memcmp(bt->relocs + fresh->reloc_first, bt->relocs + b->reloc_first, b->n_relocs * sizeof(*bt->relocs)) &&
                !memcmp(bt->recover + fresh->recover_first, bt->recover + b->recover_first, b->n_recover * sizeof(*bt->recover)) &&

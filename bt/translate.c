@@ -397,6 +397,13 @@ static void emit_second_page_guard(struct xlat *x)
     emit_mov_rr64(e, H_RCX, H_R9);
 }
 
+/* Does RF make no difference to an instruction, where there are no breakpoints?  Those that save EFLAGS or change flow by descriptors
+ * are none of these. */
+static bool may_resume_at(const struct insn *in)
+{
+    return in->desc->iclass == INNOCUOUS || in->desc->iclass == BRANCH;
+}
+
 /* A dead block's gated entry is overwritten with 11 bytes: they must be its own. */
 static void pad_entry(struct xlat *x, const uint8_t *gated_write)
 {
@@ -488,11 +495,12 @@ static struct block *translate(struct bt *bt, const struct ctx *ctx, uint32_t gu
     gated_write = x.e->p;
     if (x.b->second_frame)
         emit_second_page_guard(&x);
-    xlat_segment_begin(&x);
-    x.i = 0;
-    xlat_recover(&x, FIX_NONE);
-    if (needs_poll(&x))
+    bool has_poll = needs_poll(&x);
+    if (has_poll)
         emit_poll(&x);
+    if (!x.b->second_frame && may_resume_at(&insns[0]) && !(has_poll && x.b->gate != GATE_NONE))
+        x.b->resumed = has_poll ? cache_off(bt, emit_here(x.e)) : x.b->direct;
+    xlat_segment_begin(&x);
     emit_body(&x);
     pad_entry(&x, gated_write);
     xlat_finish_exits(&x);

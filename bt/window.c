@@ -865,6 +865,15 @@ enum window_fault window_soft_fill(struct windows *ws, struct window *w, gla_t g
     return WINDOW_RETRY;
 }
 
+bool window_is_dirty(const struct windows *ws, const struct window *w, gla_t gla)
+{
+    struct paging_result r;
+    uint32_t error;
+
+    return paging_walk(ws->mem, &ws->cpu->paging, gla & 0xfffff000u, ACCESS_READ | (w->key.is_user ? ACCESS_USER : 0), false, &r, &error) &&
+           (r.is_dirty || r.levels == 0);
+}
+
 bool window_device(struct windows *ws, struct window *w, gla_t gla, bool is_write, gpa_t *gpa)
 {
     uint64_t key = w->soft_key + ((uint32_t)gla >> 12);

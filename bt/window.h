@@ -83,6 +83,9 @@ enum window_fault window_fill(struct windows *ws, struct window *w, gla_t gla, b
 /* The same for the software TLB: nothing is mapped. */
 enum window_fault window_soft_fill(struct windows *ws, struct window *w, gla_t gla, bool is_write, uint64_t *frame);
 
+/* Would a write at gla leave its page's D as it is? */
+bool window_is_dirty(const struct windows *ws, const struct window *w, gla_t gla);
+
 /* Is this page a device's?  *gpa is where gla is.  Sets A and D. */
 bool window_device(struct windows *ws, struct window *w, gla_t gla, bool is_write, gpa_t *gpa);
 

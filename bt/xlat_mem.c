@@ -152,6 +152,12 @@ static struct hmem ea32(const struct xlat *x, const struct insn *in)
     return m;
 }
 
+/* Does the host access parts of the operand by themselves, at offsets that wrap at the size of an address? */
+static bool has_parts(const struct insn *in, unsigned size)
+{
+    return insn_is(in, op_vmaskmov) || ((in->desc->attr & ATTR_X87) && size > 8);
+}
+
 bool xlat_mem(struct xlat *x, const struct insn *in, unsigned size, struct hmem *m)
 {
     if (size == 0 || size > 64)
@@ -161,7 +167,15 @@ bool xlat_mem(struct xlat *x, const struct insn *in, unsigned size, struct hmem 
     if (in->seg == SEG_CS && (in->desc->attr & ATTR_MEM_W))
         return false; /* code segments are never writable in protected mode */
     x->writes = (in->desc->attr & ATTR_MEM_W) != 0;
-    return xlat_seg_access(x, in->seg, in->addrsize == 2 ? ea16(x, in) : ea32(x, in), in->addrsize, size, m);
+    if (!xlat_seg_access(x, in->seg, in->addrsize == 2 ? ea16(x, in) : ea32(x, in), in->addrsize, size, m))
+        return false;
+    if (m->is_addr32 && has_parts(in, size)) { /* beyond the window's end, and not at its start */
+        m->is_addr32 = m->is_gs = false;
+        ea_to_r8(x, *m);                                              /* lea  r8d, [m]            */
+        *m = HMEM(H_R8, 0);
+        m->is_gs = true;
+    }
+    return true;
 }
 
 bool xlat_far_pointer(struct xlat *x, const struct insn *in, struct hmem *off, struct hmem *sel)

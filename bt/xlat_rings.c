@@ -107,6 +107,11 @@ static void set_flat(struct rings *r, unsigned seg, unsigned add, uint32_t attr)
     emit_store_imm(e, CPU_SEG(seg, base), 0, 8);
     emit_store_imm(e, CPU_SEG(seg, limit), 0xffffffff, 4);
     emit_store_imm(e, CPU_SEG(seg, is_null), 0, 1);
+    emit_mov_ri32(e, H_R10, 0xffffffff);
+    emit_not64(e, H_R10);
+    emit_store(e, CPU_SEG_CHECK(seg, minus_limit), H_R10, 8);         /* -(limit + 1)            */
+    emit_store_imm(e, CPU_SEG_CHECK(seg, base), 0, 8);
+    emit_store_imm(e, CPU_SEG_CHECK(seg, minus_base), 0, 8);
 }
 _Static_assert(offsetof(struct segment, attr) == offsetof(struct segment, sel) + 2, "stored together");
 

@@ -1,4 +1,4 @@
-/* The commonest sensitive instructions, done in place: reading segment selectors, PUSHF, POPF, CLI, STI.
+/* The commonest sensitive instructions, done in place: reading segment selectors and control registers, PUSHF, POPF, CLI, STI.
  *
  * What the guest sees comes from struct cpu, never from the host.  While translated code runs, cpu->eflags holds the system flags
  * with zeros for those that live in the host's EFLAGS.  Flags stay alive throughout: a mask is a PEXT and a PDEP (BMI2). */
@@ -182,6 +182,25 @@ static bool sti(struct xlat *x, const struct insn *in)
     return true;
 }
 
+/* In ring 0; page-fault handlers read CR2. */
+static bool mov_from_cr(struct xlat *x, const struct insn *in)
+{
+    size_t field;
+
+    if ((x->mode & MODE_VM) || (x->mode >> MODE_CPL_SHIFT & 3))
+        return false;
+    if (in->reg == 0)
+        field = offsetof(struct cpu, paging.cr0);
+    else if (in->reg == 2)
+        field = offsetof(struct cpu, cr2);
+    else if (in->reg == 3)
+        field = offsetof(struct cpu, paging.cr3);
+    else
+        return false;
+    emit_load(x->e, host_reg(in->rm), HMEM(R_CPU, field), 4);         /* mov r32, [cr]          */
+    return true;
+}
+
 bool xlat_system(struct xlat *x, const struct insn *in)
 {
     bool is_done = false;
@@ -198,6 +217,8 @@ bool xlat_system(struct xlat *x, const struct insn *in)
         is_done = popf(x, in);
     else if (insn_is(in, op_cli))
         is_done = cli(x);
+    else if (insn_is(in, op_mov_from_cr))
+        is_done = mov_from_cr(x, in);
     else if (insn_is(in, op_sti))
         is_done = sti(x, in);
     else

@@ -32,7 +32,8 @@ bool segment_allows(const struct cpu *cpu, const struct segment *s, uint64_t off
     }
     if (segment_is_expand_down(s))
         return off > s->limit && last <= (s->attr & SEG_ATTR_DB ? 0xffffffffu : 0xffffu);
-    return last <= s->limit;
+    /* Beyond FFFFFFFFh a processor may fault or go on at 0 (SDM 3A 5.3).  Where the base is not 0 translated code just goes on. */
+    return last <= s->limit || (s->limit == 0xffffffffu && s->base);
 }
 
 bool mem_linear(struct cpu *cpu, enum sreg seg, uint64_t off, unsigned size, unsigned access, gla_t *gla)

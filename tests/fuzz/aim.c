@@ -35,8 +35,8 @@ uint32_t pick_offset(struct gen *g, const struct fuzz_case *c, const struct segm
     bool is_down = (s->attr & (SEG_ATTR_CODE | SEG_ATTR_EC)) == SEG_ATTR_EC && (s->attr & SEG_ATTR_S);
     uint32_t off = pick_linear(g, c, end, size) - (uint32_t)s->base;
 
-    /* Around FFFFFFFFh a processor may fault or wrap as it likes (SDM 3A 5.3). */
-    if (s->limit != 0xffffffff && rng_percent(r, 6))
+    /* Around FFFFFFFFh the host may fault or go on as it likes (SDM 3A 5.3). */
+    if ((s->limit != 0xffffffff || !c->is_native) && rng_percent(r, s->limit != 0xffffffff ? 6 : 2))
         return s->limit + (is_down ? 1 : 0) + rng_below(r, 16) - size - 4;
     if (is_down && s->limit >= 0x8000)
         return off;

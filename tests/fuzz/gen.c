@@ -95,11 +95,9 @@ static bool string_wraps_around(const struct cpu *cpu, const struct insn *in)
             (cpu->seg[in->seg].limit == 0xffffffff && (uint32_t)cpu->gpr[REG_SI] + span < 2 * span));
 }
 
-/* Does the memory operand reach over offset FFFFFFFFh of a segment without a limit?  Processors may fault or wrap (SDM
- * 3A 5.3). */
-static bool wraps_around(const struct cpu *cpu, const struct insn *in)
+/* Offset of the memory operand, that of bit strings included. */
+static uint32_t operand_at(const struct cpu *cpu, const struct insn *in)
 {
-    unsigned size = insn_mem_size(in);
     uint32_t at = effective(cpu, in);
 
     if (in->map == MAP_0F && (in->opcode & 0xe7) == 0xa3) { /* BT and kin: the bit offset leads on */
@@ -107,10 +105,19 @@ static bool wraps_around(const struct cpu *cpu, const struct insn *in)
 
         at += (uint32_t)(bits >> (in->opsize == 2 ? 4 : 5)) * in->opsize;
     }
+    return at;
+}
+
+/* Does the memory operand reach over offset FFFFFFFFh of a segment without a limit?  Processors may fault or go on at 0 (SDM 3A
+ * 5.3). */
+static bool wraps_around(const struct cpu *cpu, const struct insn *in)
+{
+    unsigned size = insn_mem_size(in);
+
     if (string_wraps_around(cpu, in))
         return true;
     return (in->is_mem || has_moffs(in)) && size && cpu->seg[in->seg].limit == 0xffffffff &&
-           at > 0xffffffff - (size - 1);
+           operand_at(cpu, in) > 0xffffffff - (size - 1);
 }
 
 /* Both ways and for any operand size; ES.base is given. */
@@ -122,22 +129,48 @@ static bool repeat_reaches_tables(const struct cpu *cpu, const struct insn *in, 
     return at + span + 4 > TABLES_GPA && at < RAM_BYTES + 4 + span;
 }
 
+/* Is it the store of a make_remapping(), which flushes? */
+static bool is_remapping(const struct fuzz_case *c, const struct insn *in, uint32_t linear)
+{
+    if (in->map != MAP_1B || in->opcode != 0xc7)
+        return false;
+    for (unsigned i = 0; i < c->n_insns; i++)
+        if (c->insns[i].gpa == linear)
+            return c->insns[i].is_kept;
+    return false;
+}
+
 /* May it write to page tables, which make_remapping() alone does with a flush?  What the engines still know of the old
  * entries then differs, as it may. */
 static bool writes_tables(const struct fuzz_case *c, const struct cpu *cpu, const struct insn *in)
 {
-    uint32_t at = (uint32_t)cpu->seg[in->is_mem ? in->seg : SEG_ES].base;
+    uint32_t linear = (uint32_t)(cpu->seg[SEG_CS].base + cpu->rip), at;
 
-    if (!c->is_paged || (uint32_t)(cpu->seg[SEG_CS].base + cpu->rip) < CODE_GPA) /* a handler */
+    if (!c->is_paged || !(in->desc->attr & ATTR_MEM_W) || linear < CODE_GPA || is_remapping(c, in, linear)) /* first: a handler */
         return false;
-    if (in->is_mem && (in->desc->attr & ATTR_MEM_W) && in->opcode != 0xc7)
-        at += effective(cpu, in);
-    else if ((in->desc->attr & ATTR_REP) && in->rep)
-        return repeat_reaches_tables(cpu, in, at);
-    else
+    if (in->desc->attr & ATTR_REP) {
+        at = (uint32_t)cpu->seg[SEG_ES].base;
+        if (in->rep)
+            return repeat_reaches_tables(cpu, in, at);
+        at += (uint32_t)cpu->gpr[REG_DI] & (in->addrsize == 2 ? 0xffff : 0xffffffff);
+    } else if (in->is_mem || has_moffs(in)) {
+        at = (uint32_t)cpu->seg[in->seg].base + operand_at(cpu, in);
+    } else if (insn_is(in, op_maskmov)) {
+        at = (uint32_t)cpu->seg[in->seg].base + ((uint32_t)cpu->gpr[REG_DI] & (in->addrsize == 2 ? 0xffff : 0xffffffff));
+    } else {
         return false;
+    }
     at &= 0x3fffff;
     return at > TABLES_GPA - 0x400 && at < RAM_BYTES;
+}
+
+/* Is code being executed that walks of the page tables change: the tables themselves?  Or are there tables that nobody made, in memory
+ * that is written to all the time: the case itself has turned paging on? */
+static bool has_wild_tables(const struct fuzz_case *c, const struct cpu *cpu)
+{
+    uint32_t linear = (uint32_t)(cpu->seg[SEG_CS].base + cpu->rip) & 0x3fffff;
+
+    return c->is_paged ? linear >= TABLES_GPA && linear < RAM_BYTES : (cpu->paging.cr0 & CR0_PG) != 0;
 }
 
 /* Would a push write to page tables? */
@@ -194,12 +227,10 @@ static bool stack_wraps_around(const struct cpu *cpu)
     return (ss->attr & SEG_ATTR_DB) && ss->limit == 0xffffffff && sp % 4 != 0 && sp + 0x20 < 0x40; /* 20h: PUSHA */
 }
 
-/* What different processors may do differently; translated code runs on the host's. */
-static bool is_host_specific(const struct cpu *cpu, const struct insn *in)
+/* None is generated, but code that modifies itself makes some. */
+static bool is_random(const struct insn *in)
 {
-    if (insn_is(in, op_rdrand) || insn_is(in, op_rdseed)) /* none is generated, but code that modifies itself makes some */
-        return true;
-    return wraps_around(cpu, in) || stack_wraps_around(cpu);
+    return insn_is(in, op_rdrand) || insn_is(in, op_rdseed);
 }
 
 /* What bt/ and cpu/ may do differently is left out; see fuzz.h. */
@@ -212,14 +243,16 @@ bool gen_step(struct fuzz_machine *m, struct fuzz_case *c)
     unsigned n = cpu_peek(cpu, (uint32_t)(cpu->seg[SEG_CS].base + cpu->rip), bytes, sizeof(bytes));
     bool is_known = insn_decode(&in, bytes, n, cpu->mode & MODE_CS32 ? 4 : 2) == DECODE_OK;
 
-    if (has_stack_in_tables(c, cpu)) /* not known either: the fault of a fetch pushes too */
+    if (has_wild_tables(c, cpu) || has_stack_in_tables(c, cpu)) /* not known either: the fault of a fetch pushes too */
         return false;
-    if (is_known && (is_host_specific(cpu, &in) || writes_tables(c, cpu, &in) || overwrites_itself(cpu, &in) || moves_between_aliases(c, cpu, &in)))
+    if (is_known && (is_random(&in) || writes_tables(c, cpu, &in) || overwrites_itself(cpu, &in) || moves_between_aliases(c, cpu, &in)))
         return false;
     if (is_known && (in.desc->attr & ATTR_REP) && in.rep && in.addrsize == 4 && cpu->gpr[REG_CX] > MAX_COUNT)
         return false;
     if (is_known && touches_code(c, cpu, &in))
         c->reads_code = true;
+    if (is_known && (wraps_around(cpu, &in) || stack_wraps_around(cpu))) /* the host may do it differently */
+        c->is_native = false;
     before_take(&before, cpu, is_known ? &in : NULL);
     if (is_known && (insn_is(&in, op_sysexit) || (insn_is(&in, op_mov_to_cr) && in.reg == 0) || insn_is(&in, op_lmsw)))
         c->is_wild = true;

@@ -32,6 +32,7 @@
 #undef REG_R15
 #include <time.h>
 #include <unistd.h>
+#include "bt/priv.h"
 #include "cpu/hostfp.h"
 #include "cpu/insn.h"
 #include "tests/fuzz/guest_out.h"
@@ -206,6 +207,13 @@ static enum outcome run_translated(struct runner *r, struct fuzz_case *c, const 
     return DIFFERENT;
 }
 
+/* Natively, a case reaches everything in the lower 4 GiB; the code cache must not be there. */
+static void hide_code(const struct bt *bt, bool is_hidden)
+{
+    if (mprotect((void *)bt->codemem.exec, bt->codemem.size, is_hidden ? PROT_NONE : PROT_READ | PROT_EXEC) != 0)
+        exit(3);
+}
+
 static enum outcome run_native(struct runner *r, struct fuzz_case *c, bool *is_grown)
 {
     char what[WHAT_BYTES - 64];
@@ -214,7 +222,9 @@ static enum outcome run_native(struct runner *r, struct fuzz_case *c, bool *is_g
     if (!r->native || !c->is_native || !r->reference->n_events)
         return EQUAL;
     watch(&r->watch, &r->watch.translated, r->translated->cpu);
+    hide_code(r->translated->bt, true);
     is_equal = native_run(r->native, c, r->reference, what, sizeof(what));
+    hide_code(r->translated->bt, false);
     atomic_store(&r->watch.translated, NULL);
     if (!is_equal && *is_grown) {
         *is_grown = false;

@@ -169,4 +169,54 @@
         expect  trap_vector, $VEC_USER
         expect  trap_eip, $7
         expect  %eax, $0x99
+
+        /* over offset FFFFFFFFh of a segment without a limit: on at 0 where the base is not 0, else a fault; SDM 3A 5.3 leaves it open */
+        .irp    ring, 0, 3
+        set_desc SEL_A, BUF + 0x100, 0xfffff, 0xf2, 0xc
+        movl    $0x44332211, BUF + 0xfe
+        movl    $0xfffffffe, %ebx
+        movl    $(SEL_A | \ring), %edi
+        try     \ring
+        movl    %edi, %fs
+        movl    %fs:(%ebx), %eax
+        movl    $0x88776655, %fs:1(%ebx)
+        movl    %ebx, %esi
+        pushl   %es
+        pushl   %fs
+        popl    %es
+        movl    %ebx, %edi
+        movl    $2, %ecx
+        xchgl   %eax, %edx
+        movl    $0x01020304, %eax
+        movl    %es:(%edi), %ebp
+        std
+        scasl
+        cld
+        popl    %es
+        done
+        expect_done
+        expect  %edx, $0x44332211
+        expect  %ebp, $0x77665511
+        expect  %edi, $0xfffffffa
+        expect  BUF + 0xfe, $0x77665511
+        try     \ring
+1:      movl    (%ebx), %eax
+        done
+        expect_fault VEC_GP, 0, 1b
+        .endr
+        try     RING3
+        movl    $2, %esp
+1:      pushl   %eax
+        done
+        expect_fault VEC_SS, 0, 1b
+        movl    $(SEL_A | 3), %edi              /* a stack there */
+        try     RING3
+        movl    %edi, %ss
+        movl    $2, %esp
+        pushl   $0x12345678
+        popl    %eax
+        done
+        expect_done
+        expect  %eax, $0x12345678
+        expect  BUF + 0xfe, $0x12345678
         pass
