@@ -146,7 +146,9 @@ static bool writes_tables(const struct fuzz_case *c, const struct cpu *cpu, cons
 {
     uint32_t linear = (uint32_t)(cpu->seg[SEG_CS].base + cpu->rip), at;
 
-    if (!c->is_paged || !(in->desc->attr & ATTR_MEM_W) || linear < CODE_GPA || is_remapping(c, in, linear)) /* first: a handler */
+    bool is_handler = linear >= HANDLERS_GPA && linear < TSS_GPA;
+
+    if (!c->is_paged || !(in->desc->attr & ATTR_MEM_W) || is_handler || is_remapping(c, in, linear))
         return false;
     if (in->desc->attr & ATTR_REP) {
         at = (uint32_t)cpu->seg[SEG_ES].base;
