@@ -240,6 +240,15 @@ static uint8_t *gen_is_reason(struct emit *e)
     return emit_near(e, 2);                                         /* jb  leave                    */
 }
 
+/* To host address R11; those who jump to leave go out with the reason in it. */
+static void gen_go_on(struct bt *bt, struct emit *e, uint8_t *leave)
+{
+    gen_load(bt, e);
+    emit_patch32(e, leave);
+    emit_mov_rr32(e, H_R10, H_R11);
+    emit_jmp(e, bt->stub_signal);
+}
+
 /* target(bt, R8) while the guest's FP state stays in the host's registers; then on to where it says, or out with the reason it gives. */
 static void gen_fast_call(struct bt *bt, struct emit *e, const void *target)
 {
@@ -251,10 +260,7 @@ static void gen_fast_call(struct bt *bt, struct emit *e, const void *target)
     gen_call_c(e, target);
     keep_fp(bt, e, true);
     leave = gen_is_reason(e);
-    gen_load(bt, e);
-    emit_patch32(e, leave);
-    emit_mov_rr32(e, H_R10, H_R11);
-    emit_jmp(e, bt->stub_signal);
+    gen_go_on(bt, e, leave);
 }
 
 /* Entered by call, like gen_site(). */
@@ -298,10 +304,7 @@ static void gen_saving_call(struct bt *bt, struct emit *e, const void *target)
         emit_patch8(e, no_upper);
     }
     emit_patch8(e, none);
-    gen_load(bt, e);
-    emit_patch32(e, leave);
-    emit_mov_rr32(e, H_R10, H_R11);
-    emit_jmp(e, bt->stub_signal);
+    gen_go_on(bt, e, leave);
 }
 
 /* Entered by call, with R8 = guest linear address and ECX in soft_rcx. */

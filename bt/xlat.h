@@ -74,6 +74,8 @@ bool xlat_far_pointer(struct xlat *x, const struct insn *in, struct hmem *off, s
 /* Same for the effective address ea in seg; one of 16 bits is a constant, or complete and zero-extended in R8.  Uses R8 R9 R10; an
  * address that was in R8 stays there. */
 bool xlat_seg_access(struct xlat *x, unsigned seg, struct hmem ea, unsigned addrsize, unsigned size, struct hmem *m);
+/* R11 = the word that MOV Sreg loads. */
+bool xlat_load_selector(struct xlat *x, const struct insn *in);
 bool xlat_copy(struct xlat *x, const struct insn *in);
 bool xlat_names_sp(const struct insn *in); /* ESP as a register operand, not in an address */
 bool xlat_lea(struct xlat *x, const struct insn *in);

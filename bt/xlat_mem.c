@@ -178,6 +178,20 @@ bool xlat_mem(struct xlat *x, const struct insn *in, unsigned size, struct hmem 
     return true;
 }
 
+bool xlat_load_selector(struct xlat *x, const struct insn *in)
+{
+    struct hmem m;
+
+    if (!in->is_mem) {
+        emit_movzx16(x->e, H_R11, host_reg(in->rm));                  /* movzx r11d, r16         */
+        return true;
+    }
+    if (!xlat_mem(x, in, 2, &m))
+        return false;
+    emit_load(x->e, H_R11, m, 2);                                     /* movzx r11d, word [mem]  */
+    return true;
+}
+
 bool xlat_far_pointer(struct xlat *x, const struct insn *in, struct hmem *off, struct hmem *sel)
 {
     if (in->addrsize == 2 && !is_64k(x, in->seg))

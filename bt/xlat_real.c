@@ -27,17 +27,8 @@ void xlat_set_real_segment(struct emit *e, unsigned seg)
 
 static bool mov_to_sreg(struct xlat *x, const struct insn *in)
 {
-    struct hmem m;
-
-    if (!may_load(x, in->reg))
+    if (!may_load(x, in->reg) || !xlat_load_selector(x, in))
         return false;
-    if (in->is_mem) {
-        if (!xlat_mem(x, in, 2, &m))
-            return false;
-        emit_load(x->e, H_R11, m, 2);                                 /* movzx r11d, word [mem] */
-    } else {
-        emit_movzx16(x->e, H_R11, host_reg(in->rm));                  /* movzx r11d, r16        */
-    }
     xlat_set_real_segment(x->e, in->reg);
     return true;
 }

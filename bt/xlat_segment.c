@@ -251,17 +251,8 @@ static bool may_load(const struct xlat *x, unsigned seg, bool has_shadow)
 
 static bool mov_to_sreg(struct xlat *x, const struct insn *in)
 {
-    struct hmem m;
-
-    if (!may_load(x, in->reg, true))
+    if (!may_load(x, in->reg, true) || !xlat_load_selector(x, in))
         return false;
-    if (in->is_mem) {
-        if (!xlat_mem(x, in, 2, &m))
-            return false;
-        emit_load(x->e, H_R11, m, 2);                                 /* movzx r11d, word [mem]  */
-    } else {
-        emit_movzx16(x->e, H_R11, host_reg(in->rm));                  /* movzx r11d, r16         */
-    }
     load(x, in, &(struct load){.seg = in->reg, .reg = -1});
     return true;
 }
