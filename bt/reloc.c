@@ -173,7 +173,7 @@ bool relocated_equals(const struct bt *bt, const struct block *b, const struct b
                fresh->gated - fresh->direct == b->gated - b->direct &&
                (fresh->resumed ? fresh->resumed - fresh->direct : 0) == (b->resumed ? b->resumed - b->direct : 0) && fresh->guest_len == b->guest_len && fresh->n_insns == b->n_insns &&
                fresh->gate == b->gate && fresh->is_relocatable && exits_equal(bt, b, fresh) &&
-               !memcmp(bt->relocs + fresh->reloc_first, bt->relocs + b->reloc_first, b->n_relocs * sizeof(*bt->relocs)) &&
+               (!b->n_relocs || !memcmp(bt->relocs + fresh->reloc_first, bt->relocs + b->reloc_first, b->n_relocs * sizeof(*bt->relocs))) &&
                !memcmp(bt->recover + fresh->recover_first, bt->recover + b->recover_first, b->n_recover * sizeof(*bt->recover)) &&
                copy_code(bt, fresh, fresh->guest_rip, b->direct, bytes);
     if (is_equal) {

@@ -428,7 +428,7 @@ static void keep_relocs(struct xlat *x)
 
     x->b->reloc_first = bt->n_relocs;
     x->b->is_relocatable = is_relocatable(x);
-    if (x->b->is_relocatable) {
+    if (x->b->is_relocatable && x->e->n_relocs) {
         void *p = bt->relocs;
 
         x->b->n_relocs = (uint16_t)x->e->n_relocs;
