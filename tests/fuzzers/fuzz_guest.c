@@ -110,6 +110,17 @@ static bool run(struct fuzz_machine *m, const struct fuzz_case *c)
     return is_ended;
 }
 
+/* Did the case change its page tables, other than A and D?  What an engine still knows of the old entries is its affair. */
+static bool changed_tables(const struct fuzz_machine *m, const struct fuzz_case *c)
+{
+    const uint8_t *mem = guestmem_view(m->mem);
+
+    for (uint32_t at = TABLES_GPA; c->is_paged && at < TABLES_GPA + 2 * GUEST_PAGE_SIZE; at += 4)
+        if ((load_le(mem + at, 4) ^ load_le(c->image + at, 4)) & ~0x60u)
+            return true;
+    return false;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct fuzz_case c;
@@ -119,7 +130,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     make_case(&c, (struct input){data, size});
     is_ended = run(interp, &c);
-    if (run(translated, &c) && is_ended && machine_differ(interp, translated, &c, true, what, sizeof(what))) {
+    if (run(translated, &c) && is_ended && !changed_tables(interp, &c) && !changed_tables(translated, &c) && machine_differ(interp, translated, &c, true, what, sizeof(what))) {
         fprintf(stderr, "%s\n", what);
         MUST(!"engines agree");
     }
