@@ -167,12 +167,14 @@ static bool writes_tables(const struct fuzz_case *c, const struct cpu *cpu, cons
 }
 
 /* Is code being executed that walks of the page tables change: the tables themselves?  Or are there tables that nobody made, in memory
- * that is written to all the time: the case itself has turned paging on? */
+ * that is written to all the time: the case itself has turned paging on, or loaded CR3 with something? */
 static bool has_wild_tables(const struct fuzz_case *c, const struct cpu *cpu)
 {
-    uint32_t linear = (uint32_t)(cpu->seg[SEG_CS].base + cpu->rip) & 0x3fffff;
+    uint32_t linear = (uint32_t)(cpu->seg[SEG_CS].base + cpu->rip) & 0x3fffff, cr3 = (uint32_t)cpu->paging.cr3;
 
-    return c->is_paged ? linear >= TABLES_GPA && linear < RAM_BYTES : (cpu->paging.cr0 & CR0_PG) != 0;
+    if (!(cpu->paging.cr0 & CR0_PG))
+        return false;
+    return !c->is_paged || cr3 < TABLES_GPA || cr3 >= RAM_BYTES || (linear >= TABLES_GPA && linear < RAM_BYTES);
 }
 
 /* Would a push write to page tables? */
