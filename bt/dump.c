@@ -89,10 +89,10 @@ void block_dump(const struct bt *bt, const struct block *b, FILE *f)
             symbol[0] ? ">" : "", b->n_insns, b->mode, b->cs_base);
     for (uint32_t rip = b->guest_rip; (n = block_bytes(bt, b, rip, bytes)) != 0;)
         rip += dump_one(f, bytes, n, rip, b->mode & MODE_CS32 ? 4 : 2);
-    fputs("host code (offsets in the code cache):\n", f);
-    dump_host(bt, b->direct, b->host_end, f);
-    fputs("indirect entry and exits:\n", f);
-    dump_host(bt, b->indirect, b->exits + b->n_exits * (uint32_t)CHAIN_EXIT_BYTES, f);
+    fprintf(f, "host code (offsets in the code cache; %#x is where direct jumps enter):\n", b->direct);
+    dump_host(bt, b->indirect, b->host_end, f);
+    fputs("exits:\n", f);
+    dump_host(bt, b->exits, b->exits + b->n_exits * (uint32_t)CHAIN_EXIT_BYTES, f);
 }
 /* One line per block, as tools/perf/Documentation/jit-interface.txt of Linux describes. */
 void perf_map_add(struct bt *bt, const struct block *b)

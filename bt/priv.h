@@ -32,7 +32,7 @@
 #define RELOCS_MAX 1024 /* places of one block that depend on where it lies */
 #define BLOCK_ROOM 32768 /* host bytes one block may take at most */
 #define COLD_CHUNK 16384u
-#define COLD_ROOM 1024   /* of them, indirect entry and exits of one block at most */
+#define COLD_ROOM 1024   /* of them, the exits of one block at most */
 
 /* Why translated code returned to the dispatcher. */
 enum exit_reason {
@@ -151,7 +151,7 @@ struct block { /* what is looked for often comes first, in one line of the cache
     uint64_t code; /* frame << 12 | offset */
     uint32_t guest_rip, mode, cs_base, cs_limit;
     struct block *hash_next;
-    uint32_t indirect, direct, gated, host_end; /* cache offsets: entries (indirect: in the cold area; gated: after the FP gate), end */
+    uint32_t indirect, direct, gated, host_end; /* cache offsets: entries (gated: after the FP gate), end */
     uint32_t number;       /* of blocks translated before it */
     uint32_t second_frame; /* + 1, of a block made of one instruction that crosses a page; 0: none */
     uint32_t resumed; /* entry that does not poll before the first instruction; 0: none, or that instruction might see RF */
@@ -428,7 +428,7 @@ struct block *relocate_block(struct bt *bt, const struct block *t, uint32_t gues
 /* True: fresh, translated for the same EIP, is what relocate_block() would have made of it. */
 bool relocated_equals(const struct bt *bt, const struct block *b, const struct block *fresh);
 
-/* translate.c: the check of R8 = EIP for those who come by a jump table; b->direct is known. */
+/* translate.c: the check of R8 = EIP for those who come by a jump table, in front of the direct entry. */
 void emit_indirect_entry(struct bt *bt, struct block *b);
 /* xlat_flow.c: an exit for the jump whose rel32 ends at jump_end (and flags), at bt->cold. */
 void emit_exit(struct bt *bt, uint32_t target_rip, uint32_t jump_end);

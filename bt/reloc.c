@@ -117,22 +117,26 @@ static bool may_move_exits(const struct bt *bt, const struct block *t, uint32_t 
 
 struct block *relocate_block(struct bt *bt, const struct block *t, uint32_t guest_rip)
 {
-    uint32_t to = cache_off(bt, emit_here(&bt->e)), delta = to - t->direct, v;
+    uint8_t *start = bt->e.p;
+    uint32_t delta, v;
     struct block *b;
 
-    if (!moved(t, guest_rip, t->guest_rip, &v) || !moved(t, guest_rip, t->guest_rip + t->guest_len, &v) || !may_move_exits(bt, t, guest_rip) ||
-        !copy_code(bt, t, guest_rip, to, bt->e.p))
+    if (!moved(t, guest_rip, t->guest_rip, &v) || !moved(t, guest_rip, t->guest_rip + t->guest_len, &v) || !may_move_exits(bt, t, guest_rip))
         return NULL;
     b = tcache_new(bt);
     *b = *t;
     b->guest_rip = guest_rip;
     b->hash_next = NULL;
-    b->direct += delta;
+    emit_indirect_entry(bt, b);
+    if (!copy_code(bt, t, guest_rip, b->direct, bt->e.p)) {
+        bt->e.p = start;
+        return NULL;
+    }
+    delta = b->direct - t->direct;
     b->gated += delta;
     b->resumed += b->resumed ? delta : 0;
     b->host_end += delta;
     bt->e.p = bt->codemem.write + b->host_end;
-    emit_indirect_entry(bt, b);
     b->exits = cache_off(bt, emit_here(&bt->cold));
     for (unsigned i = 0; i < t->n_exits; i++) {
         const struct chain_site *site = exit_of(bt, t, i);

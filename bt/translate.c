@@ -366,7 +366,7 @@ static void emit_body(struct xlat *x)
 
 void emit_indirect_entry(struct bt *bt, struct block *b)
 {
-    struct emit *e = &bt->cold;
+    struct emit *e = &bt->e;
 
     b->indirect = cache_off(bt, emit_here(e));
     emit_mov_rr64(e, H_R9, H_RCX);                                       /* mov  r9, rcx         */
@@ -376,7 +376,7 @@ void emit_indirect_entry(struct bt *bt, struct block *b)
     emit_jmp(e, bt->stub_miss);
     emit_patch8(e, ok);
     emit_mov_rr64(e, H_RCX, H_R9);                                       /* ok: mov rcx, r9      */
-    emit_jmp(e, bt->codemem.exec + b->direct);
+    b->direct = cache_off(bt, emit_here(e));
 }
 
 /* A block made of one instruction that crosses a page: its second page may be mapped elsewhere by now. */
@@ -480,12 +480,11 @@ static struct block *translate(struct bt *bt, const struct ctx *ctx, uint32_t gu
     x.b->n_insns = (uint16_t)x.n;
     x.b->guest_len = (uint16_t)(rips[x.n - 1] + insns[x.n - 1].len - guest_rip);
     x.b->recover_first = bt->n_recover;
-    x.b->direct = cache_off(bt, emit_here(x.e));
+    emit_indirect_entry(bt, x.b);
     x.e->relocs = bt->new_relocs;
     x.e->n_relocs = 0;
     x.e->max_relocs = RELOCS_MAX;
     x.e->block_start = x.e->p;
-    emit_indirect_entry(bt, x.b);
     tcache_add_recover(bt, x.b, guest_rip, (struct recover){0});
     for (unsigned i = 0; i < x.n; i++)
         if (gate_of(&insns[i]) > x.b->gate)
@@ -545,7 +544,7 @@ struct block *translate_block(struct bt *bt, struct ctx *ctx, uint32_t guest_rip
         return NULL;
     bt->stats.relocated += is_copy;
     bt->stats.guest_bytes += b->guest_len;
-    bt->stats.host_bytes += b->host_end - b->direct + b->exits - b->indirect + b->n_exits * CHAIN_EXIT_BYTES;
+    bt->stats.host_bytes += b->host_end - b->indirect + b->n_exits * CHAIN_EXIT_BYTES;
     tcache_insert(bt, b);
     if (is_copy && bt->opt.is_checked)
         check_relocated(bt, ctx, b);
