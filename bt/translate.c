@@ -474,9 +474,8 @@ static struct block *translate(struct bt *bt, const struct ctx *ctx, uint32_t gu
     } else {
         x.n = scan(&x, insns, rips, view + code, avail);
     }
-    if (x.n == 0) {
+    if (x.n == 0)
         return NULL;
-    }
     x.b->n_insns = (uint16_t)x.n;
     x.b->guest_len = (uint16_t)(rips[x.n - 1] + insns[x.n - 1].len - guest_rip);
     x.b->recover_first = bt->n_recover;
