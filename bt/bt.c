@@ -214,8 +214,9 @@ static struct block *lookup(struct bt *bt, uint32_t guest_rip, bool *is_left_col
     }
     if (!b) {
         unsigned avail = GUEST_PAGE_SIZE - (linear & GUEST_PAGE_MASK);
+        const struct block *t = bt_has(bt, BT_RELOC) ? template_find(bt, code, c) : NULL;
 
-        if (!(bt_has(bt, BT_RELOC) && template_find(bt, code, c)) && is_cold(bt, code, guest_rip)) {
+        if (!t && is_cold(bt, code, guest_rip)) {
             *is_left_cold = true;
             return NULL;
         }
@@ -237,7 +238,7 @@ static struct block *lookup(struct bt *bt, uint32_t guest_rip, bool *is_left_col
         }
         uint64_t start_ns = bt->opt.want_counts ? clock_now_ns(bt->cpu->board.clock) : 0;
 
-        b = translate_block(bt, c, guest_rip, code, second);
+        b = translate_block(bt, c, guest_rip, code, second, t);
         if (bt->opt.want_counts)
             bt->stats.translate_ns += clock_now_ns(bt->cpu->board.clock) - start_ns;
         if (!b)

@@ -433,8 +433,9 @@ void emit_indirect_entry(struct bt *bt, struct block *b);
 /* xlat_flow.c: an exit for the jump whose rel32 ends at jump_end (and flags), at bt->cold. */
 void emit_exit(struct bt *bt, uint32_t target_rip, uint32_t jump_end);
 
-/* translate.c: NULL if the first instruction cannot be fetched or decoded (let the interpreter fault). */
-struct block *translate_block(struct bt *bt, struct ctx *ctx, uint32_t guest_rip, uint64_t code, int64_t second_frame);
+/* translate.c: a copy of t if that is one of template_find() and can be copied.  NULL if the first instruction cannot be fetched or
+ * decoded (let the interpreter fault). */
+struct block *translate_block(struct bt *bt, struct ctx *ctx, uint32_t guest_rip, uint64_t code, int64_t second_frame, const struct block *t);
 
 /* xlat_flow.c: code that jumps to target if its page is still mapped to the same frame, else through the jump table. */
 const uint8_t *xlat_emit_guard(struct bt *bt, const struct ctx *ctx, const struct block *target, uint32_t entry);

@@ -1,7 +1,8 @@
 /* The same code at another EIP: libraries lie elsewhere in each process.  A translation holds its EIP in few places, which are noted
  * while it is made (emit_note()); so the block is copied, and these places are put right, in a tenth of the time.
  *
- * A copy equals what translating today would make: blocks where a site changed since are no templates (struct bt.site_changed).  With checked addresses that is verified for each copy. */
+ * A copy equals what translating today would make: blocks where a site changed since are no templates (struct bt.site_changed).  With
+ * checked addresses that is verified for each copy. */
 #include "bt/priv.h"
 
 #include <stdlib.h>

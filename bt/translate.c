@@ -530,10 +530,9 @@ static void check_relocated(struct bt *bt, const struct ctx *ctx, const struct b
     bt->n_relocs = n_relocs;
 }
 
-struct block *translate_block(struct bt *bt, struct ctx *ctx, uint32_t guest_rip, uint64_t code, int64_t second_frame)
+struct block *translate_block(struct bt *bt, struct ctx *ctx, uint32_t guest_rip, uint64_t code, int64_t second_frame, const struct block *t)
 {
-    const struct block *t = bt_has(bt, BT_RELOC) && second_frame < 0 ? template_find(bt, code, ctx) : NULL;
-    struct block *b = t ? relocate_block(bt, t, guest_rip) : NULL;
+    struct block *b = t && second_frame < 0 ? relocate_block(bt, t, guest_rip) : NULL;
 
     bool is_copy = b != NULL;
 
