@@ -267,18 +267,15 @@ static void chain(struct bt *bt, const struct chain_site *site, const struct blo
     uint32_t stub = cache_off(bt, (const uint8_t *)site) - CHAIN_CALL_BYTES; /* site follows the call of stub_chain */
     uint32_t end = site->jump_end & CHAIN_OFFSET;
     unsigned gated = site->jump_end >> CHAIN_GATED_SHIFT & 3;
-    uint32_t entry = gated >= b->gate ? b->gated : b->direct;
-    const uint8_t *to = bt->codemem.exec + entry;
-    int32_t rel;
+    uint32_t entry = gated >= b->gate ? b->gated : b->direct, to = entry;
 
     if ((site->jump_end & CHAIN_CROSSES_PAGE) && !(bt_has(bt, BT_LINKS) && links_add(bt, bt->ctx->w, tcache_by_host(bt, bt->codemem.exec + end - 1), b, end, stub))) {
         if (bt->e.end - bt->e.p < BLOCK_ROOM)
             return;
-        to = xlat_emit_guard(bt, bt->ctx, b, entry);
+        to = cache_off(bt, xlat_emit_guard(bt, bt->ctx, b, entry));
         bt->stats.guards++;
     }
-    rel = (int32_t)(to - (bt->codemem.exec + end));
-    memcpy(bt->codemem.write + end - 4, &rel, 4);
+    tcache_set_jump(bt, end, to);
     bt->stats.chains++;
 }
 

@@ -98,11 +98,8 @@ static struct edge *edge_get(struct links *ls, struct node *from, struct node *t
 /* Its jumps go to their stubs again. */
 static void edge_cut(struct bt *bt, struct edge *e)
 {
-    for (uint32_t i = 0; i < e->n_jumps; i++) {
-        int32_t rel = (int32_t)(e->jumps[i].stub - e->jumps[i].jump_end);
-
-        memcpy(bt->codemem.write + e->jumps[i].jump_end - 4, &rel, 4);
-    }
+    for (uint32_t i = 0; i < e->n_jumps; i++)
+        tcache_set_jump(bt, e->jumps[i].jump_end, e->jumps[i].stub);
     bt->stats.links_cut += e->n_jumps;
     e->n_jumps = 0;
 }

@@ -354,6 +354,9 @@ static inline uint32_t recover_rip(const struct block *b, const struct recover *
 }
 const struct recover *tcache_recover(const struct bt *bt, const struct block *b, const uint8_t *host_pc);
 void tcache_kill(struct bt *bt, struct block *b);
+/* The jump to another block whose rel32 ends at jump_end leads to `to` from now on (cache offsets).  Not that of a dead block: its
+ * entries may lie over it. */
+void tcache_set_jump(struct bt *bt, uint32_t jump_end, uint32_t to);
 void tcache_flush(struct bt *bt);
 void tcache_invalidate(struct bt *bt, uint64_t off, uint64_t len); /* guest memory bytes changed */
 void tcache_add_recover(struct bt *bt, struct block *b, uint32_t guest_rip, struct recover r); /* from here on; the offsets are filled in */

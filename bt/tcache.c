@@ -182,6 +182,15 @@ const struct recover *tcache_recover(const struct bt *bt, const struct block *b,
     return &r[lo];
 }
 
+void tcache_set_jump(struct bt *bt, uint32_t jump_end, uint32_t to)
+{
+    const struct block *b = tcache_by_host(bt, bt->codemem.exec + jump_end - 1);
+    int32_t rel = (int32_t)(to - jump_end);
+
+    if (b && !b->is_dead)
+        memcpy(bt->codemem.write + jump_end - 4, &rel, 4);
+}
+
 /* Direct (and gated) entry: mov r8d, guest_rip; jmp stub_indirect, so that chained jumps that still lead here find the block's successor
  * by the jump table.  Indirect entry: jmp stub_miss, so that jump tables forget it. */
 static void overwrite_entries(struct bt *bt, const struct block *b)
