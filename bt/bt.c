@@ -565,7 +565,7 @@ static void fix_string(struct cpu *cpu, const struct fault *f, unsigned fix)
 
 static void save_state(struct bt *bt, struct fault *f, uint32_t guest_rip, unsigned fix)
 {
-    static const int reg[8] = {FAULT_RAX, FAULT_RCX, FAULT_RDX, FAULT_RBX, FAULT_R12, FAULT_RBP, FAULT_RSI, FAULT_RDI};
+    static const int reg[8] = {FAULT_RAX, FAULT_RCX, FAULT_RDX, FAULT_RBX, FAULT_R13, FAULT_RBP, FAULT_RSI, FAULT_RDI};
     struct cpu *cpu = bt->cpu;
 
     for (unsigned i = 0; i < 8; i++)
@@ -573,7 +573,7 @@ static void save_state(struct bt *bt, struct fault *f, uint32_t guest_rip, unsig
     cpu->eflags = (cpu->eflags & ~EFLAGS_NATIVE) | ((uint32_t)f->regs[FAULT_EFL] & EFLAGS_NATIVE);
     fix_string(cpu, f, fix);
     cpu->rip = guest_rip;
-    hot_of(cpu)->icount = (uint64_t)f->regs[FAULT_R13];
+    hot_of(cpu)->icount = (uint64_t)f->regs[FAULT_R12];
     hot_of(cpu)->ret_rsp = (uint64_t)f->regs[FAULT_RSP];
 }
 

@@ -1,7 +1,7 @@
 /* What the files of bt/ share: blocks, contexts, the fields generated code uses, and the calls between them.
  *
  * Register convention of translated code (32-bit guests): EAX ECX EDX EBX EBP ESI EDI in their own host registers, guest ESP in
- * R12, all with zero upper halves; R15 = struct cpu, R14 = window base + 16, R13 = instruction counter, R8-R11 scratch; GS base
+ * R13, all with zero upper halves; R15 = struct cpu + 128, R14 = window base + 16, R12 = instruction counter, R8-R11 scratch; GS base
  * = window base; RSP = the return stack, a host stack of its own on which translated calls and returns pair; the
  * guest's status flags and DF in EFLAGS. */
 #ifndef BT_PRIV_H
@@ -17,8 +17,8 @@
 #define R_CPU H_R15
 #define R_WINDOW_16 H_R14 /* window base + 16: its low bits are a shift count, see xlat_mem.c */
 #define WINDOW_BIAS 16
-#define R_COUNT H_R13
-#define R_SP H_R12
+#define R_COUNT H_R12
+#define R_SP H_R13 /* as a base it needs no SIB byte, as R12 would */
 
 #define JUMP_TABLE_ENTRIES 65536u /* indexed by the low 16 bits of EIP: one movzx, flag-neutral */
 #define JUMP_TABLE_PIECE 64 /* entries cleared together */
@@ -49,37 +49,44 @@ enum exit_reason {
 
 /* The part of struct cpu reserved for generated code (cpu->bt_words). */
 struct bt_hot {
+    /* These are within 8-bit displacements. */
+    uint64_t jump_table;
+    uint64_t code_map;    /* window->code */
+    uint64_t fp_gate, sse_gate, avx_gate; /* called before the first FP instruction of a block */
+    uint64_t scratch, flags_before;       /* of one instruction */
+    uint64_t system_base;           /* of the window that shows what the processor reads by itself; no canonical address: there is none now */
+    uint64_t fast_value;
+    uint64_t soft_key;              /* of linear page 0 in the window: soft.h */
+    uint64_t soft_rcx, soft_gla;    /* of one instruction */
+
     uint64_t host_rsp, ret_rsp, ret_top;
-    uint64_t fast_operand, fast_value;
+    uint64_t fast_operand;
     struct bt *bt;
     uint64_t window_base;
-    uint64_t code_map;   /* window->code */
-    uint64_t jump_table;
     uint64_t icount;
     uint64_t resume;
-    uint64_t fp_gate, sse_gate, avx_gate; /* called before the first FP instruction of a block */
-    uint64_t fp_gate_loaded, sse_gate_loaded, avx_gate_loaded; /* what they become once the FP state is in the host's registers */
+    uint64_t fp_gate_loaded, sse_gate_loaded, avx_gate_loaded; /* what the gates become once the FP state is in the host's registers */
     uint64_t fp_loaded;                   /* 0, 1: x87 and XMM, 2: the upper halves of YMM too */
+    uint64_t soft_fp;                     /* fp_loaded while soft_miss() runs */
     uint64_t mxcsr_default;
     uint64_t check_r8, check_rax, check_flags; /* saved by the stub of bt/check.c */
-    uint64_t scratch, flags_before; /* of one instruction */
     uint64_t ctx;                   /* struct ctx; translated code changes it with CS, see xlat_far.c */
     uint64_t far_ip, far_sel, far_to, far_entry; /* of one instruction */
     uint64_t segments;              /* struct segments */
     uint64_t gs_base;               /* value in the GS base register */
-    uint64_t system_base;           /* of the window that shows what the processor reads by itself; no canonical address: there is none now */
     uint64_t minus_epoch;           /* -synced_epoch of windows that are up to date */
-    uint64_t soft_key;              /* of linear page 0 in the window: soft.h */
-    uint64_t soft_rcx, soft_gla, soft_fp; /* of one instruction; the last: fp_loaded while soft_miss() runs */
 };
 _Static_assert(sizeof(struct bt_hot) <= sizeof(((struct cpu *)0)->bt_words), "bt_words too small");
-#define HOT(field) HMEM(R_CPU, offsetof(struct cpu, bt_words) + offsetof(struct bt_hot, field))
-#define CPU_FIELD(field) HMEM(R_CPU, offsetof(struct cpu, field))
-#define CPU_GPR(n) HMEM(R_CPU, offsetof(struct cpu, gpr) + (n) * 8)
-#define CPU_SEG(n, field) HMEM(R_CPU, offsetof(struct cpu, seg) + (n) * sizeof(struct segment) + offsetof(struct segment, field))
+/* R15 = struct cpu + CPU_BIAS: its first 256 bytes are within 8-bit displacements. */
+#define CPU_BIAS 128
+#define CPU_AT(off) HMEM(R_CPU, (intptr_t)(off) - CPU_BIAS)
+#define HOT(field) CPU_AT(offsetof(struct cpu, bt_words) + offsetof(struct bt_hot, field))
+#define CPU_FIELD(field) CPU_AT(offsetof(struct cpu, field))
+#define CPU_GPR(n) CPU_AT(offsetof(struct cpu, gpr) + (n) * 8)
+#define CPU_SEG(n, field) CPU_AT(offsetof(struct cpu, seg) + (n) * sizeof(struct segment) + offsetof(struct segment, field))
 
 #define CPU_SEG_CHECK(n, field) \
-    HMEM(R_CPU, offsetof(struct cpu, seg_check) + (n) * sizeof(struct seg_check) + offsetof(struct seg_check, field))
+    CPU_AT(offsetof(struct cpu, seg_check) + (n) * sizeof(struct seg_check) + offsetof(struct seg_check, field))
 
 static inline struct bt_hot *hot_of(struct cpu *cpu)
 {
@@ -141,7 +148,7 @@ struct recover {
     uint16_t rip_off;  /* of the guest instruction, from the block's EIP */
     uint16_t rest; /* translated instructions counted already, but not executed when this one does not complete */
     uint8_t fix;
-    int8_t sp_words; /* guest ESP is R12 + 4 * this: pushes and pops that R12 does not show yet */
+    int8_t sp_words; /* guest ESP is R13 + 4 * this: pushes and pops that R13 does not show yet */
 };
 
 enum gate { GATE_NONE, GATE_X87, GATE_SSE, GATE_AVX }; /* each includes those before it */
@@ -202,11 +209,12 @@ static inline const uint8_t *ctx_jump(const struct ctx *c, uint32_t guest_rip)
 {
     return (const uint8_t *)(uintptr_t)c->jump_table[guest_rip & (JUMP_TABLE_ENTRIES - 1)];
 }
-/* R9 = the host address to go to for guest EIP R8, by the jump table in R10. */
+/* R10 = the host address to go to for guest EIP R8, by the jump table in R10; R9 = RCX, as indirect entries and return points want it. */
 static inline void emit_jump_entry(struct emit *e)
 {
     emit_movzx16(e, H_R9, H_R8);                           /* movzx r9d, r8w        */
-    emit_load(e, H_R9, HMEM_X(H_R10, H_R9, 2, 0), 4);      /* mov   r9d, [r10+r9*4] */
+    emit_load(e, H_R10, HMEM_X(H_R10, H_R9, 2, 0), 4);     /* mov   r10d, [r10+r9*4] */
+    emit_mov_rr64(e, H_R9, H_RCX);                         /* mov   r9, rcx         */
 }
 static inline void emit_load_jump(struct emit *e)
 {
@@ -253,7 +261,7 @@ struct bt {
 
     /* stubs, executable addresses */
     int (*enter)(struct cpu *cpu, const void *host_pc);
-    const uint8_t *stub_exit, *stub_signal, *stub_miss, *stub_lookup, *stub_chain, *stub_callout, *stub_fast, *stub_soft, *stub_io, *stub_indirect,
+    const uint8_t *stub_exit, *stub_signal, *stub_miss, *stub_lookup, *stub_chain, *stub_callout, *stub_fast, *stub_soft, *stub_io, *stub_indirect, *stub_return_miss,
         *stub_indirect_end, *stub_underflow, *gate_ok, *gate_load, *gate_load_avx, *gate_load_upper, *gate_block;
     const uint8_t *stub_change[SEG_COUNT]; /* xlat_segment.c */
     const uint8_t *check_failure; /* where the stub of bt/check.c traps; NULL: not checking */

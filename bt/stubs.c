@@ -82,6 +82,7 @@ static void gen_load(struct bt *bt, struct emit *e)
     emit_load(e, H_R8, CPU_FIELD(rip), 4);
     for (unsigned g = 0; g < 8; g++)
         emit_load(e, host_of_guest(g), CPU_GPR(g), 4);
+    emit_mov_rr64(e, H_R9, H_RCX); /* for an indirect entry */
     emit_jmp_reg(e, H_R11);
 }
 
@@ -90,7 +91,7 @@ static void move_upper_halves(struct emit *e, bool is_load)
 {
     for (unsigned r = 0; r < 8; r++) {
         struct hinsn h = {.op = {is_load ? 0x18 : 0x19}, .n_op = 1, .has_modrm = true, .is_mem = true, .reg = (uint8_t)r,
-                          .mem = HMEM(R_CPU, offsetof(struct cpu, fpu) + FX_YMM + 16 * r), .imm = 1, .imm_len = 1,
+                          .mem = CPU_AT(offsetof(struct cpu, fpu) + FX_YMM + 16 * r), .imm = 1, .imm_len = 1,
                           .vex_map = MAP_0F3A, .vex_pp = 1, .vex_l = 1, .vvvv = is_load ? (uint8_t)r : 0};
 
         emit_insn(e, &h);
@@ -119,7 +120,7 @@ static void gen_enter(struct bt *bt, struct emit *e)
     bt->enter = (int (*)(struct cpu *, const void *))(uintptr_t)emit_here(e);
     for (unsigned i = 0; i < 6; i++)
         push(e, callee_saved[i]);
-    emit_mov_rr64(e, R_CPU, H_RDI);
+    emit_lea64(e, R_CPU, HMEM(H_RDI, CPU_BIAS));
     emit_mov_rr64(e, H_R11, H_RSI);
     emit_store(e, HOT(host_rsp), H_RSP, 8);
     gen_load(bt, e);
@@ -147,9 +148,9 @@ static void gen_save_fp(struct bt *bt, struct emit *e)
                            .mem = CPU_FIELD(fpu)};
     emit_insn(e, &fxsave);
     /* FIP and FDP are host addresses: the guest must never see them.  C code gets a clean FPU. */
-    emit_store_imm(e, HMEM(R_CPU, offsetof(struct cpu, fpu) + 6), 0, 2);
-    emit_store_imm(e, HMEM(R_CPU, offsetof(struct cpu, fpu) + 8), 0, 8);
-    emit_store_imm(e, HMEM(R_CPU, offsetof(struct cpu, fpu) + 16), 0, 8);
+    emit_store_imm(e, CPU_AT(offsetof(struct cpu, fpu) + 6), 0, 2);
+    emit_store_imm(e, CPU_AT(offsetof(struct cpu, fpu) + 8), 0, 8);
+    emit_store_imm(e, CPU_AT(offsetof(struct cpu, fpu) + 16), 0, 8);
     emit_bytes(e, fninit, 2);
     struct hinsn ldmxcsr = {.op = {0x0f, 0xae}, .n_op = 2, .has_modrm = true, .is_mem = true, .reg = 2,
                             .mem = HOT(mxcsr_default)};
@@ -272,10 +273,11 @@ static void gen_fast(struct bt *bt, struct emit *e)
     gen_fast_call(bt, e, fast_callout);
 }
 
-/* R8 = guest EIP wanted. */
+/* R8 = guest EIP wanted, R9 = RCX. */
 static void gen_miss(struct bt *bt, struct emit *e)
 {
     bt->stub_miss = emit_here(e);
+    emit_mov_rr64(e, H_RCX, H_R9);
     emit_store(e, CPU_FIELD(rip), H_R8, 8);
     gen_fast_call(bt, e, fast_miss);
 }
@@ -361,6 +363,7 @@ static void gen_gates(struct bt *bt, struct emit *e)
 void stubs_generate(struct bt *bt)
 {
     struct emit *e = &bt->e;
+    uint8_t *over;
 
     gen_enter(bt, e);
     gen_exit(bt, e);
@@ -371,13 +374,17 @@ void stubs_generate(struct bt *bt)
     gen_fast(bt, e);
     gen_soft(bt, e);
     gen_io(bt, e);
+    bt->stub_return_miss = emit_here(e); /* as stub_indirect, but R9 = RCX */
+    emit_mov_rr64(e, H_RCX, H_R9);
+    over = emit_short(e, CC_JMP);
     bt->stub_underflow = emit_here(e); /* the return stack is empty: stay at its top */
     emit_load(e, H_RSP, HOT(ret_top), 8);
+    emit_patch8(e, over);
     bt->stub_indirect = emit_here(e); /* R8 = guest EIP wanted; polls, since returns that mispredict may form loops */
     emit_load(e, H_R9, CPU_FIELD(poll), 8);
     emit_load(e, H_R9, HMEM(H_R9, 0), 4);
     emit_load_jump(e);
-    emit_jmp_reg(e, H_R9);
+    emit_jmp_reg(e, H_R10);
     bt->stub_indirect_end = emit_here(e);
     gen_gates(bt, e);
     segments_generate(bt, e);

@@ -301,7 +301,7 @@ static void emit_coverage(struct xlat *x, const struct insn *in)
 }
 #endif
 
-/* May what R12 lacks of ESP stay pending over the instruction?  Else it is made up for before it, but not between a comparison and its
+/* May what R13 lacks of ESP stay pending over the instruction?  Else it is made up for before it, but not between a comparison and its
  * jump, which the host runs as one. */
 static bool may_stay_pending(const struct xlat *x, const struct insn *in)
 {
@@ -369,13 +369,7 @@ void emit_indirect_entry(struct bt *bt, struct block *b)
     struct emit *e = &bt->e;
 
     b->indirect = cache_off(bt, emit_here(e));
-    emit_mov_rr64(e, H_R9, H_RCX);                                       /* mov  r9, rcx         */
-    emit_lea32(e, H_RCX, HMEM(H_R8, -(int64_t)b->guest_rip));            /* lea  ecx, [r8-eip]   */
-    uint8_t *ok = emit_short(e, CC_JECXZ);                               /* jecxz ok             */
-    emit_mov_rr64(e, H_RCX, H_R9);
-    emit_jmp(e, bt->stub_miss);
-    emit_patch8(e, ok);
-    emit_mov_rr64(e, H_RCX, H_R9);                                       /* ok: mov rcx, r9      */
+    xlat_expect_r8(e, b->guest_rip, bt->stub_miss);
     b->direct = cache_off(bt, emit_here(e));
 }
 

@@ -28,7 +28,7 @@ struct xlat {
     uint8_t *segment_count;         /* place of the count to patch; NULL: not counting */
     unsigned icount;                /* translated (not called-out) instructions of the segment so far */
     uint32_t segment_recover;       /* first recover entry of the segment */
-    /* Flat stacks: guest ESP is R12 + sp_delta.  Pushes and pops in a row change R12 once. */
+    /* Flat stacks: guest ESP is R13 + sp_delta.  Pushes and pops in a row change R13 once. */
     int sp_delta;
     bool is_in_place;     /* the instruction is counted as the block's */
     bool is_folding;      /* the instruction leaves its change of ESP pending */
@@ -97,9 +97,9 @@ bool xlat_string(struct xlat *x, const struct insn *in);
 bool xlat_push(struct xlat *x, const struct insn *in);
 bool xlat_pop(struct xlat *x, const struct insn *in);
 bool xlat_leave(struct xlat *x, const struct insn *in);
-/* Can the instruction be translated while ESP is R12 + sp_delta, and may it leave it so? */
+/* Can the instruction be translated while ESP is R13 + sp_delta, and may it leave it so? */
 bool xlat_stack_folds(const struct xlat *x, const struct insn *in);
-void xlat_stack_sync(struct xlat *x); /* R12 = ESP; flag-neutral */
+void xlat_stack_sync(struct xlat *x); /* R13 = ESP; flag-neutral */
 /* Host operand of the stack slot at SP + disp, size bytes (disp < 0: a push). */
 bool xlat_stack_slot(struct xlat *x, int disp, unsigned size, struct hmem *m);
 void xlat_stack_move(struct xlat *x, int delta); /* SP += delta, flag-neutral, R8 may change */
@@ -111,6 +111,9 @@ bool xlat_flow(struct xlat *x, const struct insn *in); /* any BRANCH row */
 bool xlat_flow_continues(const struct insn *in);
 void xlat_exit_direct(struct xlat *x, uint32_t target);
 void xlat_finish_exits(struct xlat *x);
+/* If R8 is not expected, to `otherwise`, with RCX in R9; who comes here has left it there.  Flag-neutral, since flags may be live at
+ * whatever place is wanted instead. */
+void xlat_expect_r8(struct emit *e, uint32_t expected, const uint8_t *otherwise);
 
 /* xlat_system.c: SENSITIVE and PRIVILEGED rows that need not leave */
 bool xlat_system(struct xlat *x, const struct insn *in);

@@ -99,8 +99,8 @@ static void go(struct far *f, int delta, bool has_flags)
 
     xlat_count(e, offsetof(struct cpu, stats.sens_executed) + 8 * f->in->desc->sens);
     if (delta) {
-        emit_lea32(e, H_R9, HMEM(R_SP, delta));                       /* lea  r9d, [r12+delta]   */
-        emit_mov_rr16(e, R_SP, H_R9);                                 /* mov  r12w, r9w          */
+        emit_lea32(e, H_R9, HMEM(R_SP, delta));                       /* lea  r9d, [r13+delta]   */
+        emit_mov_rr16(e, R_SP, H_R9);                                 /* mov  r13w, r9w          */
     }
     emit_store(e, HOT(ctx), H_R10, 8);
     xlat_set_real_segment(e, SEG_CS);
@@ -112,7 +112,7 @@ static void go(struct far *f, int delta, bool has_flags)
         emit_u8(e, 0x9d);                                             /* popfq                   */
     }
     emit_jump_entry(e);
-    emit_jmp_reg(e, H_R9);                                            /* jmp  r9                 */
+    emit_jmp_reg(e, H_R10);                                           /* jmp  r10                */
     for (unsigned i = 0; i < f->n_slow; i++)
         emit_patch32(e, f->slow[i]);
     xlat_callout(f->x, f->in, false);
@@ -177,10 +177,10 @@ static void go_protected(struct far *f, int delta)
 
     xlat_count(e, offsetof(struct cpu, stats.sens_executed) + 8 * f->in->desc->sens);
     if (delta && (f->x->mode & MODE_SS32)) {
-        emit_lea32(e, R_SP, HMEM(R_SP, delta));                       /* lea  r12d, [r12+delta]  */
+        emit_lea32(e, R_SP, HMEM(R_SP, delta));                       /* lea  r13d, [r13+delta]  */
     } else if (delta) {
-        emit_lea32(e, H_R9, HMEM(R_SP, delta));                       /* lea  r9d, [r12+delta]   */
-        emit_mov_rr16(e, R_SP, H_R9);                                 /* mov  r12w, r9w          */
+        emit_lea32(e, H_R9, HMEM(R_SP, delta));                       /* lea  r9d, [r13+delta]   */
+        emit_mov_rr16(e, R_SP, H_R9);                                 /* mov  r13w, r9w          */
     }
     emit_load(e, H_R8, HOT(far_ip), 4);
     xlat_segment_change(f->x, SEG_CS);

@@ -24,18 +24,12 @@ void xlat_exit_direct(struct xlat *x, uint32_t target)
     add_exit(x, emit_near(x->e, CC_JMP), target);
 }
 
-/* if (r8d == expected) fall through; else jump to the indirect stub (R8 = wanted).  Flag-neutral, since flags may be live
- * at whatever place is wanted instead. */
-static void check_r8(struct xlat *x, uint32_t expected)
+void xlat_expect_r8(struct emit *e, uint32_t expected, const uint8_t *otherwise)
 {
-    struct emit *e = x->e;
-
-    emit_mov_rr64(e, H_R9, H_RCX);                            /* mov  r9, rcx             */
     emit_lea32(e, H_RCX, HMEM(H_R8, -(int64_t)expected));     /* lea  ecx, [r8-expected]  */
     emit_note(e, RELOC_MINUS_EIP, e->p - 4);
     uint8_t *ok = emit_short(e, CC_JECXZ);                    /* jecxz ok                 */
-    emit_mov_rr64(e, H_RCX, H_R9);
-    emit_jmp(e, x->bt->stub_indirect);
+    emit_jmp(e, otherwise);
     emit_patch8(e, ok);
     emit_mov_rr64(e, H_RCX, H_R9);                            /* ok: mov rcx, r9          */
 }
@@ -108,7 +102,7 @@ static void jump_r8(struct xlat *x)
     struct emit *e = x->e;
 
     emit_load_jump(e);
-    emit_jmp_reg(e, H_R9);                                    /* jmp   r9                 */
+    emit_jmp_reg(e, H_R10);                                   /* jmp   r10                */
 }
 
 /* Return address to the guest stack; R8-R10 used. */
@@ -128,7 +122,7 @@ static bool push_return(struct xlat *x, uint32_t ret, unsigned size)
 /* After a host call: the callee's RET came back with the guest's return address in R8. */
 static void return_point(struct xlat *x, uint32_t ret)
 {
-    check_r8(x, ret);
+    xlat_expect_r8(x->e, ret, x->bt->stub_return_miss);
     x->gated = GATE_NONE;
     xlat_segment_end(x);
     if (x->i + 1 == x->n)
@@ -194,7 +188,7 @@ static bool flow_call_ind(struct xlat *x, const struct insn *in)
     if (reg != H_R8)
         emit_mov_rr32(e, H_R8, reg);
     emit_load_jump(e);
-    emit_call_reg(e, H_R9);                                   /* call  r9                 */
+    emit_call_reg(e, H_R10);                                  /* call  r10                */
     return_point(x, ret);
     return true;
 }
@@ -213,6 +207,7 @@ static bool flow_ret(struct xlat *x, const struct insn *in)
     xlat_stack_sync(x);
     if (reg != H_R8)
         emit_mov_rr32(x->e, H_R8, reg);
+    emit_mov_rr64(x->e, H_R9, H_RCX);                         /* mov  r9, rcx             */
     emit_ret(x->e);                                           /* ret: to a return point   */
     return true;
 }

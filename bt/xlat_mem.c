@@ -314,6 +314,7 @@ bool xlat_copy(struct xlat *x, const struct insn *in)
             has_high_byte |= (opcode & 7) >= 4;
         } else if (k[i] == Zv && (opcode & 7) == REG_SP) {
             h.rm = R_SP;
+            h.op[h.n_op - 1] = (uint8_t)((opcode & ~7) | (R_SP & 7));
             needs_rex = true;
         }
     }

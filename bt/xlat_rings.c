@@ -115,9 +115,9 @@ static void set_flat(struct rings *r, unsigned seg, unsigned add, uint32_t attr)
 }
 _Static_assert(offsetof(struct segment, attr) == offsetof(struct segment, sel) + 2, "stored together");
 
-static void copy(struct emit *e, struct hmem to, int base, size_t field)
+static void copy(struct emit *e, struct hmem to, struct hmem from)
 {
-    emit_load(e, H_R9, HMEM(base, field), 8);
+    emit_load(e, H_R9, from, 8);
     emit_store(e, to, H_R9, 8);
 }
 
@@ -127,14 +127,14 @@ static void enter_window(struct emit *e, bool is_user)
     static const uint8_t wrgsbase_r10[] = {0xf3, 0x49, 0x0f, 0xae, 0xda};
 
     if (is_user)
-        copy(e, HOT(system_base), R_CPU, offsetof(struct cpu, bt_words) + offsetof(struct bt_hot, window_base));
+        copy(e, HOT(system_base), HOT(window_base));
     emit_load(e, H_R10, HMEM(H_R11, offsetof(struct window, base)), 8);
     emit_store(e, HOT(window_base), H_R10, 8);
     emit_store(e, HOT(gs_base), H_R10, 8);
     emit_lea64(e, R_WINDOW_16, HMEM(H_R10, WINDOW_BIAS));
     emit_bytes(e, wrgsbase_r10, sizeof(wrgsbase_r10));
-    copy(e, HOT(code_map), H_R11, offsetof(struct window, code));
-    copy(e, HOT(soft_key), H_R11, offsetof(struct window, soft_key));
+    copy(e, HOT(code_map), HMEM(H_R11, offsetof(struct window, code)));
+    copy(e, HOT(soft_key), HMEM(H_R11, offsetof(struct window, soft_key)));
 }
 
 bool xlat_rings(struct xlat *x, const struct insn *in)
@@ -174,7 +174,7 @@ bool xlat_rings(struct xlat *x, const struct insn *in)
         emit_load(e, H_R8, CPU_FIELD(sysenter_eip), 4);
     }
     emit_jump_entry(e);
-    emit_jmp_reg(e, H_R9);                                            /* jmp  r9                 */
+    emit_jmp_reg(e, H_R10);                                           /* jmp  r10                */
     for (unsigned i = 0; i < r.n_slow; i++)
         emit_patch32(e, r.slow[i]);
     emit_load(e, H_RCX, HOT(scratch), 8);

@@ -87,14 +87,14 @@ static void copy(struct emit *e, unsigned seg, size_t from, size_t to, unsigned 
 
     for (unsigned i = 0; i < len; i += 8) {
         emit_load(e, H_R9, HMEM(H_R10, from + i), 8);                 /* mov  r9, [r10+..]       */
-        emit_store(e, HMEM(R_CPU, base + i), H_R9, 8);                /* mov  [..], r9           */
+        emit_store(e, CPU_AT(base + i), H_R9, 8);                /* mov  [..], r9           */
     }
 }
 
 static void copy_check(struct emit *e, unsigned seg, size_t field)
 {
     emit_load(e, H_R9, HMEM(H_R10, offsetof(struct seg_entry, check) + field), 8);
-    emit_store(e, HMEM(R_CPU, offsetof(struct cpu, seg_check) + seg * sizeof(struct seg_check) + field), H_R9, 8);
+    emit_store(e, CPU_AT(offsetof(struct cpu, seg_check) + seg * sizeof(struct seg_check) + field), H_R9, 8);
 }
 
 static void copy_segment(struct emit *e, unsigned seg)
@@ -169,7 +169,7 @@ void xlat_segment_change(struct xlat *x, unsigned seg)
         emit_call(e, x->bt->stub_change[seg]); /* code has more of these than of far transfers */
     emit_load(e, H_RSP, HOT(ret_top), 8);                             /* mov  rsp, ret_top       */
     emit_jump_entry(e);
-    emit_jmp_reg(e, H_R9);                                            /* jmp  r9: each site's own, for the host's prediction */
+    emit_jmp_reg(e, H_R10);                                           /* jmp  r10: each site's own, for the host's prediction */
 }
 
 /* The segment's kind is another: R10 = entry.  Jumps up to the place if there is no such context yet. */

@@ -11,7 +11,7 @@
 /* What lies within 2 GiB of struct cpu. */
 static struct hmem near_cpu(const struct xlat *x, const void *p)
 {
-    return HMEM(R_CPU, (intptr_t)((uintptr_t)p - (uintptr_t)x->bt->cpu));
+    return CPU_AT((intptr_t)((uintptr_t)p - (uintptr_t)x->bt->cpu));
 }
 
 static struct hmem entry(const struct xlat *x, const uint64_t *array)

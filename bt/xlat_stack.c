@@ -1,4 +1,4 @@
-/* PUSH, POP, LEAVE: the guest's stack pointer is R12, so the host's push and pop cannot be used. */
+/* PUSH, POP, LEAVE: the guest's stack pointer is R13, so the host's push and pop cannot be used. */
 #include "bt/xlat.h"
 
 #include "cpu/ops.h"
@@ -17,7 +17,7 @@ bool xlat_stack_slot(struct xlat *x, int disp, unsigned size, struct hmem *m)
     if (x->mode & MODE_SS32)
         return xlat_seg_access(x, SEG_SS, HMEM(R_SP, disp), 4, size, m);
     if (disp)
-        emit_lea32(x->e, H_R8, HMEM(R_SP, disp));     /* lea   r8d, [r12+disp]  */
+        emit_lea32(x->e, H_R8, HMEM(R_SP, disp));     /* lea   r8d, [r13+disp]  */
     emit_movzx16(x->e, H_R8, disp ? H_R8 : R_SP);     /* movzx r8d, r8w         */
     return xlat_seg_access(x, SEG_SS, HMEM(H_R8, 0), 2, size, m);
 }
@@ -25,7 +25,7 @@ bool xlat_stack_slot(struct xlat *x, int disp, unsigned size, struct hmem *m)
 void xlat_stack_sync(struct xlat *x)
 {
     if (x->sp_delta)
-        emit_lea32(x->e, R_SP, HMEM(R_SP, x->sp_delta)); /* lea r12d, [r12+delta] */
+        emit_lea32(x->e, R_SP, HMEM(R_SP, x->sp_delta)); /* lea r13d, [r13+delta] */
     x->sp_delta = 0;
 }
 
@@ -36,7 +36,7 @@ bool xlat_stack_folds(const struct xlat *x, const struct insn *in)
     if (!is_stack_flat(x) || xlat_names_sp(in))
         return false;
     if (insn_is(in, op_call_rel) || insn_is(in, op_call_ind) || insn_is(in, op_ret_near))
-        return in->opsize == 4; /* they end with R12 in step */
+        return in->opsize == 4; /* they end with R13 in step */
     if (in->desc->iclass != INNOCUOUS || (in->desc->attr & ATTR_REP) || insn_is(in, op_leave) || (is_pop && in->is_mem))
         return false;
     return !(is_push || is_pop) || in->opsize == 4;
@@ -47,10 +47,10 @@ void xlat_stack_move(struct xlat *x, int delta)
     if (x->is_folding) {
         x->sp_delta += delta;
     } else if (x->mode & MODE_SS32) {
-        emit_lea32(x->e, R_SP, HMEM(R_SP, delta));    /* lea  r12d, [r12+delta] */
+        emit_lea32(x->e, R_SP, HMEM(R_SP, delta));    /* lea  r13d, [r13+delta] */
     } else {
-        emit_lea32(x->e, H_R8, HMEM(R_SP, delta));    /* lea  r8d, [r12+delta]  */
-        emit_mov_rr16(x->e, R_SP, H_R8);              /* mov  r12w, r8w         */
+        emit_lea32(x->e, H_R8, HMEM(R_SP, delta));    /* lea  r8d, [r13+delta]  */
+        emit_mov_rr16(x->e, R_SP, H_R8);              /* mov  r13w, r8w         */
     }
 }
 
@@ -59,7 +59,7 @@ void xlat_stack_pushed(struct xlat *x, unsigned size)
     if (x->mode & MODE_SS32)
         xlat_stack_move(x, -(int)size);
     else
-        emit_mov_rr16(x->e, R_SP, H_R8);              /* mov  r12w, r8w         */
+        emit_mov_rr16(x->e, R_SP, H_R8);              /* mov  r13w, r8w         */
 }
 
 bool xlat_push(struct xlat *x, const struct insn *in)
@@ -121,7 +121,7 @@ bool xlat_pop(struct xlat *x, const struct insn *in)
         return false;
     if (size == 4) {
         if (reg == REG_SP) {
-            emit_load(e, R_SP, slot, 4);                      /* mov  r12d, [sp]        */
+            emit_load(e, R_SP, slot, 4);                      /* mov  r13d, [sp]        */
             return true;
         }
         emit_load(e, reg, slot, 4);
@@ -146,7 +146,7 @@ bool xlat_leave(struct xlat *x, const struct insn *in)
     if (!xlat_seg_access(x, SEG_SS, HMEM(H_RBP, 0), 4, 4, &slot))
         return false;
     emit_load(e, H_R11, slot, 4);                             /* mov  r11d, [ebp]       */
-    emit_lea32(e, R_SP, HMEM(H_RBP, 4));                      /* lea  r12d, [rbp+4]     */
+    emit_lea32(e, R_SP, HMEM(H_RBP, 4));                      /* lea  r13d, [rbp+4]     */
     emit_mov_rr32(e, H_RBP, H_R11);                           /* mov  ebp, r11d         */
     return true;
 }

@@ -15,7 +15,7 @@ void xlat_and_neutral(struct emit *e, int dst, uint32_t imm)
 
 void xlat_count(struct emit *e, size_t counter)
 {
-    struct hmem m = HMEM(R_CPU, counter);
+    struct hmem m = CPU_AT(counter);
 
     emit_load(e, H_R9, m, 8);
     emit_lea64(e, H_R9, HMEM(H_R9, 1));
@@ -92,7 +92,7 @@ void xlat_alu_rr32(struct emit *e, uint8_t opcode, int dst, int src)
 
 void xlat_cmp_zero(struct emit *e, size_t field)
 {
-    struct hinsn h = {.op = {0x80}, .n_op = 1, .has_modrm = true, .is_mem = true, .reg = 7, .mem = HMEM(R_CPU, field), .imm_len = 1};
+    struct hinsn h = {.op = {0x80}, .n_op = 1, .has_modrm = true, .is_mem = true, .reg = 7, .mem = CPU_AT(field), .imm_len = 1};
 
     emit_insn(e, &h);
 }
@@ -197,7 +197,7 @@ static bool mov_from_cr(struct xlat *x, const struct insn *in)
         field = offsetof(struct cpu, paging.cr3);
     else
         return false;
-    emit_load(x->e, host_reg(in->rm), HMEM(R_CPU, field), 4);         /* mov r32, [cr]          */
+    emit_load(x->e, host_reg(in->rm), CPU_AT(field), 4);         /* mov r32, [cr]          */
     return true;
 }
 
