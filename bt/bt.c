@@ -40,6 +40,7 @@ const char *const bt_technique_names[BT_TECHNIQUES] = {
     [BT_SHARE] = "share",
     [BT_RELOC] = "reloc",
     [BT_JOIN] = "join",
+    [BT_ENTRIES] = "entries",
 };
 
 /* --- entering --- */
@@ -190,9 +191,9 @@ static int64_t code_frame(struct bt *bt, struct window *w, uint32_t linear)
     return (int64_t)w->code[page] - 1; /* which may be gone again */
 }
 
-/* The block at EIP in the current context, translated if need be, and noted in the jump table.  NULL: let the interpreter
- * take the instruction (fetch fault, segment limit), or, with bt->ctx NULL, look again. */
-static struct block *lookup(struct bt *bt, uint32_t guest_rip, bool *is_left_cold)
+/* The block at EIP in the current context, translated if need be, and noted in the jump table if it has an entry for that; wants_entry: it
+ * shall have one.  NULL: let the interpreter take the instruction (fetch fault, segment limit), or, with bt->ctx NULL, look again. */
+static struct block *lookup(struct bt *bt, uint32_t guest_rip, bool wants_entry, bool *is_left_cold)
 {
     struct ctx *c = bt->ctx;
     uint32_t linear = c->cs_base + guest_rip;
@@ -212,11 +213,11 @@ static struct block *lookup(struct bt *bt, uint32_t guest_rip, bool *is_left_col
         tcache_kill(bt, b);
         b = NULL;
     }
-    if (!b) {
+    if (!b || (wants_entry && !b->indirect)) {
         unsigned avail = GUEST_PAGE_SIZE - (linear & GUEST_PAGE_MASK);
         const struct block *t = bt_has(bt, BT_RELOC) ? template_find(bt, code, c) : NULL;
 
-        if (!t && is_cold(bt, code, guest_rip)) {
+        if (!b && !t && is_cold(bt, code, guest_rip)) {
             *is_left_cold = true;
             return NULL;
         }
@@ -238,22 +239,22 @@ static struct block *lookup(struct bt *bt, uint32_t guest_rip, bool *is_left_col
         }
         uint64_t start_ns = bt->opt.want_counts ? clock_now_ns(bt->cpu->board.clock) : 0;
 
-        b = translate_block(bt, c, guest_rip, code, second, t);
+        b = translate_block(bt, c, guest_rip, code, second, t, wants_entry || !bt_has(bt, BT_ENTRIES));
         if (bt->opt.want_counts)
             bt->stats.translate_ns += clock_now_ns(bt->cpu->board.clock) - start_ns;
         if (!b)
             return NULL;
     }
-    if (!bt->lockstep)
+    if (!bt->lockstep && b->indirect)
         ctx_set_jump(c, guest_rip, bt->codemem.exec + b->indirect);
     return b;
 }
 
 /* NULL: the instruction at guest_rip (= cpu->rip) was interpreted, or must be looked up again. */
-static struct block *lookup_or_step(struct bt *bt, uint32_t guest_rip)
+static struct block *lookup_or_step(struct bt *bt, uint32_t guest_rip, bool wants_entry)
 {
     bool is_left_cold = false;
-    struct block *b = lookup(bt, guest_rip, &is_left_cold);
+    struct block *b = lookup(bt, guest_rip, wants_entry, &is_left_cold);
 
     if (is_left_cold)
         run_cold(bt);
@@ -299,7 +300,7 @@ static const uint8_t *on_chain(struct bt *bt)
     bt->cpu->rip = site->target_rip;
     if (bt->lockstep)
         return NULL;
-    b = lookup_or_step(bt, site->target_rip);
+    b = lookup_or_step(bt, site->target_rip, false);
     if (!b)
         return NULL;
     if (bt->stats.cache_flushes == generation && bt->ctx == c)
@@ -733,7 +734,7 @@ static void run_block(struct bt *bt)
     struct block *b = NULL;
 
     if (cpu->eflags & EFLAGS_RF) {
-        b = lookup_or_step(bt, rip);
+        b = lookup_or_step(bt, rip, false);
         if (!b)
             return;
         pc = bt_resume_with_rf(bt, b);
@@ -742,7 +743,7 @@ static void run_block(struct bt *bt)
             return;
         }
     } else if (pc == bt->stub_miss) {
-        b = lookup_or_step(bt, rip);
+        b = lookup_or_step(bt, rip, false);
         if (!b)
             return;
         pc = bt->codemem.exec + b->direct;
@@ -782,7 +783,7 @@ static void run_block(struct bt *bt)
         case EXIT_REASONS:
             break;
         case EXIT_LOOKUP:
-            if (!bt->lockstep && (b = lookup_or_step(bt, (uint32_t)cpu->rip)) != NULL)
+            if (!bt->lockstep && (b = lookup_or_step(bt, (uint32_t)cpu->rip, true)) != NULL)
                 pc = bt->codemem.exec + b->direct;
             break;
         }

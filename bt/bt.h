@@ -22,6 +22,7 @@ enum bt_technique {
     BT_SHARE,        /* one supervisor window for address spaces that are used seldom */
     BT_RELOC,        /* copy the translation of code that lies elsewhere in another address space */
     BT_JOIN,         /* end a block behind a branch where another one begins */
+    BT_ENTRIES,      /* entries for indirect jumps only for blocks that they come to */
     BT_TECHNIQUES
 };
 extern const char *const bt_technique_names[BT_TECHNIQUES];

@@ -90,7 +90,7 @@ void block_dump(const struct bt *bt, const struct block *b, FILE *f)
     for (uint32_t rip = b->guest_rip; (n = block_bytes(bt, b, rip, bytes)) != 0;)
         rip += dump_one(f, bytes, n, rip, b->mode & MODE_CS32 ? 4 : 2);
     fprintf(f, "host code (offsets in the code cache; %#x is where direct jumps enter):\n", b->direct);
-    dump_host(bt, b->indirect, b->host_end, f);
+    dump_host(bt, block_start(b), b->host_end, f);
     fputs("exits:\n", f);
     dump_host(bt, b->exits, b->exits + b->n_exits * (uint32_t)CHAIN_EXIT_BYTES, f);
 }

@@ -424,7 +424,7 @@ const uint8_t *fast_miss(struct bt *bt, uint32_t guest_rip)
     if (bt->lockstep || !bt_has(bt, BT_FAST) || atomic_load_explicit(&bt->cpu->exit_request, memory_order_relaxed))
         return FAST_LOOKUP;
     b = find_block(bt, c, guest_rip);
-    if (!b)
+    if (!b || !b->indirect)
         return FAST_LOOKUP;
     bt->stats.fast_lookups++;
     ctx_set_jump(c, guest_rip, bt->codemem.exec + b->indirect);

@@ -158,7 +158,7 @@ struct block { /* what is looked for often comes first, in one line of the cache
     uint64_t code; /* frame << 12 | offset */
     uint32_t guest_rip, mode, cs_base, cs_limit;
     struct block *hash_next;
-    uint32_t indirect, direct, gated, host_end; /* cache offsets: entries (gated: after the FP gate), end */
+    uint32_t indirect, direct, gated, host_end; /* cache offsets: entries (indirect: 0 if none; gated: after the FP gate), end */
     uint32_t number;       /* of blocks translated before it */
     uint32_t second_frame; /* + 1, of a block made of one instruction that crosses a page; 0: none */
     uint32_t resumed; /* entry that does not poll before the first instruction; 0: none, or that instruction might see RF */
@@ -435,18 +435,23 @@ void rings_note(const struct cpu *cpu, struct ctx *from, struct ctx *to);
 const struct block *template_find(const struct bt *bt, uint64_t code, const struct ctx *ctx);
 void template_note(struct bt *bt, uint32_t index); /* of a new block */
 /* A copy of block t for guest_rip.  NULL: it must be translated. */
-struct block *relocate_block(struct bt *bt, const struct block *t, uint32_t guest_rip);
+struct block *relocate_block(struct bt *bt, const struct block *t, uint32_t guest_rip, bool has_entry);
 /* True: fresh, translated for the same EIP, is what relocate_block() would have made of it. */
 bool relocated_equals(const struct bt *bt, const struct block *b, const struct block *fresh);
 
-/* translate.c: the check of R8 = EIP for those who come by a jump table, in front of the direct entry. */
-void emit_indirect_entry(struct bt *bt, struct block *b);
+/* translate.c: the block's direct entry is here, behind one that checks R8 = EIP for those who come by a jump table, or alone. */
+void emit_entries(struct bt *bt, struct block *b, bool has_indirect);
 /* xlat_flow.c: an exit for the jump whose rel32 ends at jump_end (and flags), at bt->cold. */
 void emit_exit(struct bt *bt, uint32_t target_rip, uint32_t jump_end);
 
-/* translate.c: a copy of t if that is one of template_find() and can be copied.  NULL if the first instruction cannot be fetched or
- * decoded (let the interpreter fault). */
-struct block *translate_block(struct bt *bt, struct ctx *ctx, uint32_t guest_rip, uint64_t code, int64_t second_frame, const struct block *t);
+/* translate.c: a copy of t if that is one of template_find() and can be copied.  has_entry: it shall have an indirect entry; some have
+ * one anyhow.  NULL if the first instruction cannot be fetched or decoded (let the interpreter fault). */
+struct block *translate_block(struct bt *bt, struct ctx *ctx, uint32_t guest_rip, uint64_t code, int64_t second_frame, const struct block *t,
+                              bool has_entry);
+static inline uint32_t block_start(const struct block *b)
+{
+    return b->indirect ? b->indirect : b->direct;
+}
 
 /* xlat_flow.c: code that jumps to target if its page is still mapped to the same frame, else through the jump table. */
 const uint8_t *xlat_emit_guard(struct bt *bt, const struct ctx *ctx, const struct block *target, uint32_t entry);

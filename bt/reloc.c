@@ -116,7 +116,7 @@ static bool may_move_exits(const struct bt *bt, const struct block *t, uint32_t 
     return true;
 }
 
-struct block *relocate_block(struct bt *bt, const struct block *t, uint32_t guest_rip)
+struct block *relocate_block(struct bt *bt, const struct block *t, uint32_t guest_rip, bool has_entry)
 {
     uint8_t *start = bt->e.p;
     uint32_t delta, v;
@@ -128,7 +128,7 @@ struct block *relocate_block(struct bt *bt, const struct block *t, uint32_t gues
     *b = *t;
     b->guest_rip = guest_rip;
     b->hash_next = NULL;
-    emit_indirect_entry(bt, b);
+    emit_entries(bt, b, has_entry);
     if (!copy_code(bt, t, guest_rip, b->direct, bt->e.p)) {
         bt->e.p = start;
         return NULL;

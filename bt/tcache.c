@@ -198,8 +198,10 @@ static void overwrite_entries(struct bt *bt, const struct block *b)
     struct emit e = bt->e;
 
     e.end = bt->codemem.write + bt->codemem.size;
-    e.p = bt->codemem.write + b->indirect;
-    emit_jmp(&e, bt->stub_miss);
+    if (b->indirect) {
+        e.p = bt->codemem.write + b->indirect;
+        emit_jmp(&e, bt->stub_miss);
+    }
     e.p = bt->codemem.write + b->direct;
     if (b->gated != b->direct) {
         uint8_t *over = emit_short(&e, CC_JMP); /* the gate's call is shorter than what follows */

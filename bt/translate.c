@@ -364,12 +364,13 @@ static void emit_body(struct xlat *x)
     }
 }
 
-void emit_indirect_entry(struct bt *bt, struct block *b)
+void emit_entries(struct bt *bt, struct block *b, bool has_indirect)
 {
     struct emit *e = &bt->e;
 
-    b->indirect = cache_off(bt, emit_here(e));
-    xlat_expect_r8(e, b->guest_rip, bt->stub_miss);
+    b->indirect = has_indirect ? cache_off(bt, emit_here(e)) : 0;
+    if (has_indirect)
+        (void)xlat_expect_r8(e, b->guest_rip, bt->stub_miss, NULL);
     b->direct = cache_off(bt, emit_here(e));
 }
 
@@ -406,9 +407,14 @@ static void pad_entry(struct xlat *x, const uint8_t *gated_write)
 }
 
 /* A block of 32-bit code in one page; whether all places of a copy would be right depends on its EIP, too. */
+static bool may_be_copied(const struct xlat *x)
+{
+    return (x->mode & MODE_CS32) && x->cs_limit == 0xffffffffu && !x->b->second_frame;
+}
+
 static bool is_relocatable(const struct xlat *x)
 {
-    if (!(x->mode & MODE_CS32) || x->cs_limit != 0xffffffffu || x->b->second_frame || x->e->n_relocs > x->e->max_relocs)
+    if (!may_be_copied(x) || x->e->n_relocs > x->e->max_relocs)
         return false;
     for (unsigned i = 0; i < x->n; i++)
         if (x->insns[i].opsize == 2 && (x->insns[i].desc->iclass == BRANCH || is_block_end(&x->insns[i])))
@@ -437,7 +443,7 @@ static void keep_relocs(struct xlat *x)
 
 /* Not inserted yet.  like: a block that it shall have the length of, or NULL. */
 static struct block *translate(struct bt *bt, const struct ctx *ctx, uint32_t guest_rip, uint64_t code, int64_t second_frame,
-                               const struct block *like)
+                               const struct block *like, bool has_entry)
 {
     const uint8_t *view = guestmem_view(bt->cpu->board.guestmem);
     unsigned off = (unsigned)(code & GUEST_PAGE_MASK), avail = GUEST_PAGE_SIZE - off;
@@ -473,7 +479,7 @@ static struct block *translate(struct bt *bt, const struct ctx *ctx, uint32_t gu
     x.b->n_insns = (uint16_t)x.n;
     x.b->guest_len = (uint16_t)(rips[x.n - 1] + insns[x.n - 1].len - guest_rip);
     x.b->recover_first = bt->n_recover;
-    emit_indirect_entry(bt, x.b);
+    emit_entries(bt, x.b, has_entry || !may_be_copied(&x));
     x.e->relocs = bt->new_relocs;
     x.e->n_relocs = 0;
     x.e->max_relocs = RELOCS_MAX;
@@ -509,7 +515,7 @@ static void check_relocated(struct bt *bt, const struct ctx *ctx, const struct b
     struct emit e = bt->e, cold = bt->cold;
     bool has_room = tcache_has_room(bt); /* for the second one */
     uint32_t n_recover = bt->n_recover, n_relocs = bt->n_relocs;
-    struct block *fresh = has_room ? translate(bt, ctx, b->guest_rip, b->code, -1, b) : NULL;
+    struct block *fresh = has_room ? translate(bt, ctx, b->guest_rip, b->code, -1, b, b->indirect != 0) : NULL;
 
     if (!has_room)
         return;
@@ -524,19 +530,20 @@ static void check_relocated(struct bt *bt, const struct ctx *ctx, const struct b
     bt->n_relocs = n_relocs;
 }
 
-struct block *translate_block(struct bt *bt, struct ctx *ctx, uint32_t guest_rip, uint64_t code, int64_t second_frame, const struct block *t)
+struct block *translate_block(struct bt *bt, struct ctx *ctx, uint32_t guest_rip, uint64_t code, int64_t second_frame, const struct block *t,
+                              bool has_entry)
 {
-    struct block *b = t && second_frame < 0 ? relocate_block(bt, t, guest_rip) : NULL;
+    struct block *b = t && second_frame < 0 ? relocate_block(bt, t, guest_rip, has_entry) : NULL;
 
     bool is_copy = b != NULL;
 
     if (!b)
-        b = translate(bt, ctx, guest_rip, code, second_frame, NULL);
+        b = translate(bt, ctx, guest_rip, code, second_frame, NULL, has_entry);
     if (!b)
         return NULL;
     bt->stats.relocated += is_copy;
     bt->stats.guest_bytes += b->guest_len;
-    bt->stats.host_bytes += b->host_end - b->indirect + b->n_exits * CHAIN_EXIT_BYTES;
+    bt->stats.host_bytes += b->host_end - block_start(b) + b->n_exits * CHAIN_EXIT_BYTES;
     tcache_insert(bt, b);
     if (is_copy && bt->opt.is_checked)
         check_relocated(bt, ctx, b);

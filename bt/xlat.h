@@ -35,6 +35,7 @@ struct xlat {
     uint32_t soft;        /* the instruction is this site and looks its pages up in software; SITE_NONE: it uses the window */
     bool writes;          /* so does the access that is translated */
     uint8_t gated;        /* enum gate passed since the block's start or the last call-out or call */
+    const uint8_t *return_miss; /* host address of a jump to stub_return_miss; NULL: none yet */
     struct xlat_exit exits[XLAT_MAX_EXITS];
     unsigned n_exits;
 };
@@ -112,8 +113,8 @@ bool xlat_flow_continues(const struct insn *in);
 void xlat_exit_direct(struct xlat *x, uint32_t target);
 void xlat_finish_exits(struct xlat *x);
 /* If R8 is not expected, to `otherwise`, with RCX in R9; who comes here has left it there.  Flag-neutral, since flags may be live at
- * whatever place is wanted instead. */
-void xlat_expect_r8(struct emit *e, uint32_t expected, const uint8_t *otherwise);
+ * whatever place is wanted instead.  jump: host address of a jump to there, used if it is near, or NULL; returns the one used. */
+const uint8_t *xlat_expect_r8(struct emit *e, uint32_t expected, const uint8_t *otherwise, const uint8_t *jump);
 
 /* xlat_system.c: SENSITIVE and PRIVILEGED rows that need not leave */
 bool xlat_system(struct xlat *x, const struct insn *in);

@@ -24,14 +24,21 @@ void xlat_exit_direct(struct xlat *x, uint32_t target)
     add_exit(x, emit_near(x->e, CC_JMP), target);
 }
 
-void xlat_expect_r8(struct emit *e, uint32_t expected, const uint8_t *otherwise)
+const uint8_t *xlat_expect_r8(struct emit *e, uint32_t expected, const uint8_t *otherwise, const uint8_t *jump)
 {
     emit_lea32(e, H_RCX, HMEM(H_R8, -(int64_t)expected));     /* lea  ecx, [r8-expected]  */
     emit_note(e, RELOC_MINUS_EIP, e->p - 4);
-    uint8_t *ok = emit_short(e, CC_JECXZ);                    /* jecxz ok                 */
-    emit_jmp(e, otherwise);
+    uint8_t *ok = emit_short(e, CC_JRCXZ);                    /* jrcxz ok                 */
+
+    if (jump && emit_here(e) + 2 - jump <= 128) {
+        emit_short_back(e, CC_JMP, jump);
+    } else {
+        jump = emit_here(e);
+        emit_jmp(e, otherwise);
+    }
     emit_patch8(e, ok);
     emit_mov_rr64(e, H_RCX, H_R9);                            /* ok: mov rcx, r9          */
+    return jump;
 }
 
 void xlat_finish_exits(struct xlat *x)
@@ -122,7 +129,7 @@ static bool push_return(struct xlat *x, uint32_t ret, unsigned size)
 /* After a host call: the callee's RET came back with the guest's return address in R8. */
 static void return_point(struct xlat *x, uint32_t ret)
 {
-    xlat_expect_r8(x->e, ret, x->bt->stub_return_miss);
+    x->return_miss = xlat_expect_r8(x->e, ret, x->bt->stub_return_miss, x->return_miss);
     x->gated = GATE_NONE;
     xlat_segment_end(x);
     if (x->i + 1 == x->n)
