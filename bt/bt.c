@@ -41,6 +41,7 @@ const char *const bt_technique_names[BT_TECHNIQUES] = {
     [BT_RELOC] = "reloc",
     [BT_JOIN] = "join",
     [BT_ENTRIES] = "entries",
+    [BT_UNLOCK] = "unlock",
 };
 
 /* --- entering --- */

@@ -23,6 +23,7 @@ enum bt_technique {
     BT_RELOC,        /* copy the translation of code that lies elsewhere in another address space */
     BT_JOIN,         /* end a block behind a branch where another one begins */
     BT_ENTRIES,      /* entries for indirect jumps only for blocks that they come to */
+    BT_UNLOCK,       /* no LOCK for the one processor there is */
     BT_TECHNIQUES
 };
 extern const char *const bt_technique_names[BT_TECHNIQUES];

@@ -163,6 +163,11 @@ void emit_mov_rr32(struct emit *e, int dst, int src)
     insn_rr(e, false, 0, 0x89, src, dst, false); /* mov dst32, src32 */
 }
 
+void emit_mov_rr8(struct emit *e, int dst, int src)
+{
+    insn_rr(e, false, 0, 0x88, src, dst, true); /* mov dst8, src8 */
+}
+
 void emit_mov_rr16(struct emit *e, int dst, int src)
 {
     struct hinsn h = {.legacy = {0x66}, .n_legacy = 1, .op = {0x89}, .n_op = 1, .has_modrm = true,

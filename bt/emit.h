@@ -99,6 +99,7 @@ void emit_sarx32(struct emit *e, int dst, int src, int count);
 void emit_shrx64(struct emit *e, int dst, int src, int count);
 void emit_rorx32(struct emit *e, int dst, int src, unsigned count);
 void emit_rorx64(struct emit *e, int dst, int src, unsigned count);
+void emit_mov_rr8(struct emit *e, int dst, int src);  /* low 8 bits only */
 void emit_mov_rr16(struct emit *e, int dst, int src); /* low 16 bits only */
 void emit_not64(struct emit *e, int r);
 void emit_bswap64(struct emit *e, int r);

@@ -195,6 +195,8 @@ static bool translate_innocuous(struct xlat *x, const struct insn *in)
         return xlat_lea(x, in);
     if (insn_is(in, op_xlat))
         return xlat_xlat(x, in);
+    if (insn_is(in, op_xchg))
+        return xlat_xchg(x, in);
     if (has_moffs(in))
         return xlat_moffs(x, in);
     if (is_bit_string(in))

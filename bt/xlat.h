@@ -79,6 +79,7 @@ bool xlat_seg_access(struct xlat *x, unsigned seg, struct hmem ea, unsigned addr
 bool xlat_load_selector(struct xlat *x, const struct insn *in);
 bool xlat_copy(struct xlat *x, const struct insn *in);
 bool xlat_names_sp(const struct insn *in); /* ESP as a register operand, not in an address */
+bool xlat_xchg(struct xlat *x, const struct insn *in);
 bool xlat_lea(struct xlat *x, const struct insn *in);
 bool xlat_bit_string(struct xlat *x, const struct insn *in);
 bool xlat_moffs(struct xlat *x, const struct insn *in);

@@ -210,6 +210,12 @@ static bool is_bit_count(const struct xlat *x, const struct insn *in)
            (insn_is(in, op_tzcnt) && cpu_has_feature(x->bt->cpu, FEAT_BMI1));
 }
 
+/* The guest has one processor, and devices do not touch guest memory while an instruction of it executes: LOCK would only cost time. */
+static bool needs_lock(const struct xlat *x, const struct insn *in)
+{
+    return in->has_lock && !bt_has(x->bt, BT_UNLOCK);
+}
+
 static void set_prefixes(const struct xlat *x, const struct insn *in, struct hinsn *h)
 {
     bool is_mandatory = is_fp_like(in) || insn_is(in, op_popcnt) || is_bit_count(x, in) || insn_is(in, op_crc32) || (insn_is(in, op_nop) && in->map == MAP_1B);
@@ -222,7 +228,7 @@ static void set_prefixes(const struct xlat *x, const struct insn *in, struct hin
     }
     if (in->rep && is_mandatory)
         h->legacy[h->n_legacy++] = in->rep;
-    if (in->has_lock)
+    if (needs_lock(x, in))
         h->legacy[h->n_legacy++] = 0xf0;
 }
 
@@ -353,6 +359,27 @@ bool xlat_copy(struct xlat *x, const struct insn *in)
     return true;
 }
 
+bool xlat_xchg(struct xlat *x, const struct insn *in)
+{
+    unsigned size = insn_mem_size(in);
+    int reg = host_reg(in->reg);
+    struct hmem m;
+
+    if (!bt_has(x->bt, BT_UNLOCK) || !in->is_mem || (size == 1 && in->reg >= 4))
+        return xlat_copy(x, in);
+    if (!xlat_mem(x, in, size, &m))
+        return false;
+    emit_load(x->e, H_R11, m, size);                        /* mov  r11, [m]        */
+    emit_store(x->e, m, reg, size);                         /* mov  [m], reg        */
+    if (size == 1)
+        emit_mov_rr8(x->e, reg, H_R11);                     /* mov  reg, r11b       */
+    else if (size == 2)
+        emit_mov_rr16(x->e, reg, H_R11);
+    else
+        emit_mov_rr32(x->e, reg, H_R11);
+    return true;
+}
+
 bool xlat_lea(struct xlat *x, const struct insn *in)
 {
     int dst = host_reg(in->reg);
@@ -403,7 +430,7 @@ bool xlat_bit_string(struct xlat *x, const struct insn *in)
         return false;
     if (in->opsize == 2)
         h.legacy[h.n_legacy++] = 0x66;
-    if (in->has_lock)
+    if (needs_lock(x, in))
         h.legacy[h.n_legacy++] = 0xf0;
     emit_insn(e, &h);                                             /* bts   gs:[r8], r11d           */
     return true;
