@@ -84,8 +84,8 @@ static void access_limited(struct xlat *x, unsigned seg, struct hmem ea, unsigne
         } else if (is_wide && x->bt->has_bmi2) {
             emit_load(e, H_R9, CPU_SEG_CHECK(seg, base), 8);          /* mov  r9, base            */
             xlat_check_64k(x, H_R10, H_R8, size);
-            emit_lea64(e, H_R9, HMEM_X(H_R9, H_R8, 0, 0));            /* lea  r9, [r9+r8]         */
-            *m = HMEM_X(H_R9, H_R10, 0, 0);
+            emit_load(e, H_R10, HMEM_X(R_CPU, H_R10, 0, 0), 1);       /* movzx r10d, byte [r15+r10]: the access need not wait */
+            *m = HMEM_X(H_R9, H_R8, 0, 0);
         } else {
             xlat_check_limit(x, seg, H_R8, size);
             *m = HMEM_X(H_R8, H_R9, 0, 0);
