@@ -14,7 +14,7 @@ void check_access(struct emit *e, const struct hmem *m)
 
     linear.is_gs = linear.is_addr32 = false;
     emit_store(e, HOT(check_r8), H_R8, 8);
-    if (m->is_addr32)
+    if (m->is_addr32 && hmem_may_wrap(m))
         emit_lea32(e, H_R8, linear);
     else
         emit_lea64(e, H_R8, linear);
@@ -31,7 +31,7 @@ static void cmp_rr64(struct emit *e, int a, int b)
 void check_generate(struct bt *bt)
 {
     static const uint8_t save_flags[] = {0x9f, 0x0f, 0x90, 0xc0};     /* lahf; seto al                    */
-    static const uint8_t upper_half[] = {0x48, 0xc1, 0xe8, 0x20};     /* shr rax, 32                      */
+    static const uint8_t not_inside[] = {0x48, 0xc1, 0xe8, 0x21};     /* shr rax, 33: the guards are inside */
     /* sar rax, 47; inc rax; cmp rax, 1: "below or equal" for canonical addresses */
     static const uint8_t is_canonical[] = {0x48, 0xc1, 0xf8, 0x2f, 0x48, 0xff, 0xc0, 0x48, 0x83, 0xf8, 0x01};
     static const uint8_t rdgsbase_rax[] = {0xf3, 0x48, 0x0f, 0xae, 0xc8};
@@ -45,8 +45,8 @@ void check_generate(struct bt *bt)
     emit_store(e, HOT(check_rax), H_RAX, 8);
     emit_bytes(e, save_flags, sizeof(save_flags));
     emit_store(e, HOT(check_flags), H_RAX, 8);
-    emit_mov_rr64(e, H_RAX, H_R8);
-    emit_bytes(e, upper_half, sizeof(upper_half));
+    emit_lea64(e, H_RAX, HMEM(H_R8, HMEM_GUARD_BELOW));
+    emit_bytes(e, not_inside, sizeof(not_inside));
     inside = emit_short(e, CC_E);
     emit_mov_rr64(e, H_RAX, H_R8);
     emit_bytes(e, is_canonical, sizeof(is_canonical));

@@ -83,10 +83,9 @@ static unsigned encode_vex(uint8_t *b, const struct hinsn *h, unsigned rex)
     return 3;
 }
 
-/* Can the sum have more than 32 bits?  Bases are zero-extended, displacements sign-extended. */
-static bool may_wrap(const struct hmem *m)
+bool hmem_may_wrap(const struct hmem *m)
 {
-    return m->index != H_NONE || (m->base == H_NONE ? m->disp < 0 : m->disp != 0);
+    return m->index != H_NONE || m->disp < (m->base == H_NONE ? 0 : -HMEM_GUARD_BELOW);
 }
 
 void emit_insn(struct emit *e, const struct hinsn *h)
@@ -103,7 +102,7 @@ void emit_insn(struct emit *e, const struct hinsn *h)
     if (h->is_mem) {
         if (h->mem.is_gs)
             b[n++] = PREFIX_GS;
-        if (h->mem.is_addr32 && may_wrap(&h->mem))
+        if (h->mem.is_addr32 && hmem_may_wrap(&h->mem))
             b[n++] = PREFIX_ADDR32;
         if (h->mem.base != H_NONE && h->mem.base & 8)
             rex |= 0x41;

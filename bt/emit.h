@@ -38,7 +38,8 @@ enum reloc {
 #define RELOC_KIND_SHIFT 14 /* above the place, in bytes from the block's start */
 
 /* A memory operand: [base + index << scale + disp], optionally relative to GS (the guest window) and with a 32-bit effective
- * address. */
+ * address.  That needs a prefix only where the sum may leave the window and its guards: bases are zero-extended, displacements
+ * sign-extended, and what wraps at 4 GiB otherwise faults in a guard. */
 struct hmem {
     int8_t base, index;
     uint8_t scale;
@@ -47,6 +48,9 @@ struct hmem {
 };
 #define HMEM(b, d) ((struct hmem){.base = (b), .index = H_NONE, .disp = (int32_t)(d)})
 #define HMEM_X(b, i, s, d) ((struct hmem){.base = (b), .index = (i), .scale = (s), .disp = (int32_t)(d)})
+
+#define HMEM_GUARD_BELOW 65536 /* bytes; above the window it is at least 2 GiB */
+bool hmem_may_wrap(const struct hmem *m);
 
 /* Everything an instruction encoding can need.  op: up to 3 opcode bytes after prefixes, e.g. 0x0fb6 is {0x0f,0xb6}. */
 struct hinsn {

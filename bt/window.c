@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include "bt/emit.h"
 #include "host/log.h"
 #include "mmu/paging.h"
 
@@ -15,6 +16,7 @@
 #define MAX_OWN 32         /* supervisor windows of one address space */
 #define OWN_VISITS 8       /* an address space that comes so often, with fewer than MAX_OWN others in between, gets one */
 #define LOW_GUARD 65536 /* string instructions that count down stop here, at their first byte below */
+_Static_assert(LOW_GUARD >= HMEM_GUARD_BELOW && WINDOW_GUARD > 1ull << 31, "sums with a displacement end in the window or a guard");
 #define RESERVED_BYTES (LOW_GUARD + 2 * WINDOW_BYTES + WINDOW_GUARD) /* room to align, and the guards */
 #define MAX_MAPS 40000     /* of vm.max_map_count's usual 65530 */
 #define CHUNK_PAGES 64     /* of physically contiguous memory mapped around a fault */

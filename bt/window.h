@@ -7,8 +7,8 @@
  * drops pages, CR3 loads and other flushes start a new *epoch*, and a window that is used in a new epoch first compares the
  * guest page tables it was filled from with the copies taken then, and drops what changed (SDM 3A 4.10).
  *
- * Isolation: translated code reaches guest memory only as gs:[32-bit address], at most 64 bytes an access, or through
- * base + 32-bit register for string instructions; both stay within the window and its guard.
+ * Isolation: translated code reaches guest memory only as gs:[32-bit address], gs:[register + displacement], at most 64 bytes an
+ * access, or through base + 32-bit register for string instructions; all stay within the window and its guards.
  *
  * Thread: machine thread, its fault handler included (it interrupts translated code only, never this file). */
 #ifndef BT_WINDOW_H
