@@ -919,7 +919,7 @@ struct bt *bt_create(struct cpu *cpu, const struct bt_options *opt, const char *
         bt->opt.without |= 1u << BT_TIERS;
     bt->frame_blocks = calloc(bt->n_frames + 1, sizeof(*bt->frame_blocks));
     bt->by_host = calloc((opt->cache_bytes ? opt->cache_bytes : DEFAULT_CACHE_BYTES) / BY_HOST_STEP + 2, sizeof(*bt->by_host));
-    error = codemem_create(&bt->codemem, opt->cache_bytes ? opt->cache_bytes : DEFAULT_CACHE_BYTES);
+    error = codemem_create(&bt->codemem, opt->cache_bytes ? opt->cache_bytes : DEFAULT_CACHE_BYTES, true);
     if (error || !bt->frame_blocks || !bt->frame_kills || !bt->frame_sites || !bt->heat || !bt->by_host || !bt->templates ||
         !bt->hash) {
         *why = error ? "cannot map the code cache (does the host forbid generated code?)" : "out of memory";

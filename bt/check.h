@@ -1,6 +1,6 @@
 /* A debug mode: each access of translated code to guest memory is checked before it is made.
  *
-  * The address must lie in the current window or its guards, or be one of the non-canonical addresses that limit checks make so that
+ * The address must lie in the current window or its guards, or be one of the non-canonical addresses that limit checks make so that
  * the host faults; GS base, R14 and cpu agree about which window that is.  Otherwise: a report on stderr, exit status 70. */
 #ifndef BT_CHECK_H
 #define BT_CHECK_H

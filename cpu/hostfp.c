@@ -57,7 +57,7 @@ int hostfp_init(struct cpu *cpu)
 
     if (!h)
         return -ENOMEM;
-    error = codemem_create(&h->code, SLOT_COUNT * SLOT_SIZE);
+    error = codemem_create(&h->code, SLOT_COUNT * SLOT_SIZE, false);
     if (error) {
         free(h);
         return error;

@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-int codemem_create(struct codemem *m, size_t size)
+int codemem_create(struct codemem *m, size_t size, bool is_low)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     void *write_view, *exec_view;
@@ -19,7 +19,7 @@ int codemem_create(struct codemem *m, size_t size)
     write_view = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (write_view == MAP_FAILED)
         return -errno;
-    exec_view = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_32BIT, -1, 0);
+    exec_view = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (is_low ? MAP_32BIT : 0), -1, 0);
     if (exec_view == MAP_FAILED)
         goto out_write;
     if (mremap(write_view, 0, size, MREMAP_MAYMOVE | MREMAP_FIXED, exec_view) == MAP_FAILED)

@@ -7,6 +7,7 @@
 #ifndef HOST_CODEMEM_H
 #define HOST_CODEMEM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,9 +17,9 @@ struct codemem {
     size_t size;         /* bytes, a multiple of the host page */
 };
 
-/* size is rounded up to pages.  0, -EINVAL if it is 0, or -errno: -EACCES or -EPERM where the host forbids generated
+/* size is rounded up to pages; is_low: exec is below 2 GiB.  0, -EINVAL if it is 0, or -errno: -EACCES or -EPERM where the host forbids generated
  * code (SELinux and the like). */
-int codemem_create(struct codemem *m, size_t size);
+int codemem_create(struct codemem *m, size_t size, bool is_low);
 void codemem_destroy(struct codemem *m); /* one that was never created, or failed to be, is fine if zeroed */
 
 #endif

@@ -91,7 +91,8 @@ static void emitted_code_runs(void **state)
     struct codemem m;
     int (*fn)(int);
 
-    assert_int_equal(codemem_create(&m, 5000), 0);
+    assert_int_equal(codemem_create(&m, 5000, true), 0);
+    assert_true((uintptr_t)m.exec + m.size <= 1ul << 31);
     assert_int_equal(m.size, 8192);
     memcpy(m.write + 4096, code, sizeof code);
     fn = (int (*)(int))(uintptr_t)(m.exec + 4096);
@@ -130,7 +131,7 @@ static void no_view_is_writable_and_executable(void **state)
 {
     struct codemem m;
 
-    assert_int_equal(codemem_create(&m, 4096), 0);
+    assert_int_equal(codemem_create(&m, 4096, false), 0);
     m.write[0] = 0xc3;
     assert_int_equal(signal_of(write_exec_view, &m), SIGSEGV);
     assert_int_equal(signal_of(run_write_view, &m), SIGSEGV);
@@ -141,9 +142,9 @@ static void impossible_code_memory_is_refused(void **state)
 {
     struct codemem m;
 
-    assert_int_equal(codemem_create(&m, 0), -EINVAL);
-    assert_int_equal(codemem_create(&m, SIZE_MAX), -EINVAL);
-    assert_true(codemem_create(&m, (size_t)1 << 60) < 0);
+    assert_int_equal(codemem_create(&m, 0, true), -EINVAL);
+    assert_int_equal(codemem_create(&m, SIZE_MAX, true), -EINVAL);
+    assert_true(codemem_create(&m, (size_t)1 << 60, false) < 0);
     assert_null(m.exec);
     codemem_destroy(&m);
 }
