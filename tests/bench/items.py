@@ -143,7 +143,7 @@ def smoke_items():
 
 
 def bits16_items():
-    counts = {"bytes": 20000, "sort": 6000, "calls": 50000, "strings": 200000, "segments": 60000, "int": 100000}
+    counts = {"bytes": 60000, "sort": 40000, "calls": 150000, "strings": 800000, "segments": 300000, "int": 300000}
     return [Item(f"{mode}-{body}", "bits16", mode, work=count, bare=(mode, body, count))
             for mode in ("real", "pm16") for body, count in counts.items() if (mode, body) != ("pm16", "int")]
 
