@@ -261,8 +261,9 @@ struct bt {
 
     /* stubs, executable addresses */
     int (*enter)(struct cpu *cpu, const void *host_pc);
-    const uint8_t *stub_exit, *stub_signal, *stub_miss, *stub_lookup, *stub_chain, *stub_callout, *stub_fast, *stub_soft, *stub_io, *stub_indirect, *stub_return_miss,
-        *stub_indirect_end, *stub_underflow, *gate_ok, *gate_load, *gate_load_avx, *gate_load_upper, *gate_block;
+    const uint8_t *stub_exit, *stub_signal, *stub_miss, *stub_lookup, *stub_chain, *stub_callout, *stub_fast, *stub_soft, *stub_io,
+        *stub_indirect, *stub_indirect_end, *stub_return_miss, *stub_underflow, *gate_ok, *gate_load, *gate_load_avx, *gate_load_upper,
+        *gate_block;
     const uint8_t *stub_change[SEG_COUNT]; /* xlat_segment.c */
     const uint8_t *check_failure; /* where the stub of bt/check.c traps; NULL: not checking */
 
