@@ -90,8 +90,9 @@ static void flush(struct display_text *d)
 
         if (n < 0 && errno == EAGAIN) {
             struct pollfd p = {.fd = STDOUT_FILENO, .events = POLLOUT};
+            int ready = poll(&p, 1, 1000);
 
-            if (poll(&p, 1, 1000) <= 0)
+            if (ready == 0 || (ready < 0 && errno != EINTR))
                 break;
             continue;
         }

@@ -4,8 +4,8 @@
  * then run.  A kick that comes after the clearing makes the engine return at once; whoever kicked before it finds his
  * mail or timer handled by the same turn.
  *
- * Time while the guest runs: the earliest timer of the virtual clock is armed as a host timer on the loop thread, which
- * kicks the CPU.  While the guest is halted the thread sleeps in mailbox_wait() until then instead. */
+ * Time while the guest runs: the earliest timer of the virtual clock is armed as a host timer, whose signal kicks the CPU.
+ * While the guest is halted the thread sleeps in mailbox_wait() until then instead. */
 #include "frontend/machine.h"
 
 #include <assert.h>
@@ -26,6 +26,7 @@
 #include "frontend/symbols.h"
 #include "host/chardev.h"
 #include "host/clock.h"
+#include "host/deadline.h"
 #include "host/log.h"
 
 #define INTERP_TURN_INSNS 1000000 /* instructions between two looks at the mail, kicks aside */
@@ -47,7 +48,9 @@ struct machine {
     bool is_in_engine;
     int status;
     char *last_words; /* what --no-reboot prints: taken when the reset was asked for */
-    uint64_t armed_ns; /* deadline the host timer is armed for; CLOCK_NEVER: none */
+    struct deadline *deadline; /* the host timer; NULL until the thread runs */
+    uint64_t armed_ns;         /* what it is armed for; CLOCK_NEVER: none */
+    atomic_bool has_fired;     /* it is not armed any more */
     atomic_bool is_end_asked, is_finished;
     int asked_status;  /* of the first machine_request_end() */
     double started_s, ended_s;
@@ -192,10 +195,12 @@ static void board_exit(void *opaque, unsigned status)
 
 /* --- timers --- */
 
+/* In a signal handler. */
 static void deadline_passed(void *opaque)
 {
     struct machine *m = opaque;
 
+    atomic_store(&m->has_fired, true);
     cpu_kick(m->cpu);
 }
 
@@ -205,9 +210,9 @@ static void arm_host_timer(struct machine *m, uint64_t deadline_ns)
 
     m->armed_ns = deadline_ns;
     if (deadline_ns == CLOCK_NEVER)
-        loop_set_timer(m->loop, LOOP_TIMER_DEADLINE, 0, deadline_passed, m);
+        deadline_disarm(m->deadline);
     else
-        loop_set_timer(m->loop, LOOP_TIMER_DEADLINE, deadline_ns > now ? deadline_ns - now : 1, deadline_passed, m);
+        deadline_arm(m->deadline, deadline_ns > now ? deadline_ns - now : 0);
 }
 
 /* The earliest deadline moved forward.  Only while the guest runs does that need the host timer: see run_turn(). */
@@ -231,7 +236,7 @@ static void run_engine(struct machine *m)
     m->is_in_engine = false;
 }
 
-/* Without the host timer, which would wake the event loop too. */
+/* Without the signal, which would cost more than to sleep for so long. */
 static void sleep_until_deadline(struct machine *m, uint64_t deadline_ns)
 {
     uint64_t now = clock_now_ns(m->clock);
@@ -269,13 +274,15 @@ static void run_turn(struct machine *m)
         mailbox_wait(m->mail, UINT64_MAX);
         return;
     }
+    if (atomic_exchange(&m->has_fired, false))
+        m->armed_ns = CLOCK_NEVER;
     deadline_ns = clock_next_deadline_ns(m->clock);
     /* A shut-down processor that nobody reset waits for ever, as the real one does. */
     if ((cpu->is_halted && !cpu_has_work(cpu)) || cpu->is_shutdown) {
         sleep_until_deadline(m, deadline_ns);
         return;
     }
-    if (deadline_ns != m->armed_ns || deadline_ns <= clock_now_ns(m->clock))
+    if (deadline_ns != m->armed_ns)
         arm_host_timer(m, deadline_ns);
     run_engine(m);
 }
@@ -300,13 +307,21 @@ static void finish(struct machine *m)
 static void *machine_thread(void *opaque)
 {
     struct machine *m = opaque;
+    int r;
 
     pthread_setname_np(pthread_self(), "machine");
+    r = deadline_create(&m->deadline, deadline_passed, m);
+    if (r < 0) {
+        log_error("no timer for the machine: %s", strerror(-r));
+        m->status = EXIT_HOST;
+        m->is_ending = true;
+    }
     prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS);
     clock_resume(m->clock);
     while (!m->is_ending)
         run_turn(m);
-    loop_set_timer(m->loop, LOOP_TIMER_DEADLINE, 0, deadline_passed, m);
+    if (m->deadline)
+        deadline_disarm(m->deadline);
     atomic_store(&m->is_finished, true);
     finish(m);
     m->ended_s = seconds_now();
@@ -430,6 +445,7 @@ void machine_destroy(struct machine *m)
     if (m->bt)
         bt_destroy(m->bt);
     symbols_destroy(m->symbols);
+    deadline_destroy(m->deadline);
     pc_destroy(m->pc);
     if (m->mail)
         mailbox_destroy(m->mail);

@@ -17,7 +17,7 @@ struct pc;
 struct bt;
 
 /* Host timers of the loop, by id. */
-enum { LOOP_TIMER_DEADLINE, LOOP_TIMER_TIMEOUT, LOOP_TIMER_WATCHDOG };
+enum { LOOP_TIMER_TIMEOUT, LOOP_TIMER_WATCHDOG };
 
 /* 0, or an exit status after one line on stderr.  o and loop outlive the machine. */
 int machine_create(struct machine **out, const struct options *o, struct loop *loop);

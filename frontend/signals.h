@@ -3,6 +3,7 @@
 #ifndef FRONTEND_SIGNALS_H
 #define FRONTEND_SIGNALS_H
 
+#include <pthread.h>
 #include "host/loop.h"
 
 typedef void signals_fn(void *opaque, int signo);
@@ -10,7 +11,8 @@ typedef void signals_fn(void *opaque, int signo);
 /* fn runs on the loop thread. */
 struct signals {
     struct loop *loop;
-    int fd;
+    int read_fd, write_fd;
+    pthread_t thread;
     signals_fn *fn;
     void *opaque;
 };

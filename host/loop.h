@@ -1,4 +1,4 @@
-/* The event loop of the main thread: file descriptors and one host timer (epoll, timerfd, signalfd).
+/* The event loop of the main thread: file descriptors and host timers (epoll, timerfd).
  * Thread: loop_add/remove/modify on any thread; callbacks run on the thread in loop_run(). */
 #ifndef HOST_LOOP_H
 #define HOST_LOOP_H

@@ -1,8 +1,10 @@
-/* The mailbox: a ring of (function, argument) pairs that grows when it must.
+/* The mailbox: a ring of (function, argument) pairs that grows when it must, and a semaphore to sleep on.
  * The lock is never held while a function or the kick runs. */
 #include "host/mailbox.h"
 
+#include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdlib.h>
 #include <time.h>
 #include "host/log.h"
@@ -18,7 +20,7 @@ struct mail {
 
 struct mailbox {
     pthread_mutex_t lock;
-    pthread_cond_t posted;
+    sem_t posted; /* wakes the sleeper; no count of what is in the ring */
     struct mail *ring;
     size_t length, head, count;
     void (*kick)(void *opaque);
@@ -28,7 +30,6 @@ struct mailbox {
 struct mailbox *mailbox_create(void (*kick)(void *opaque), void *opaque)
 {
     struct mailbox *m = calloc(1, sizeof *m);
-    pthread_condattr_t attr;
 
     if (!m)
         return NULL;
@@ -41,10 +42,7 @@ struct mailbox *mailbox_create(void (*kick)(void *opaque), void *opaque)
     m->kick = kick;
     m->kick_opaque = opaque;
     pthread_mutex_init(&m->lock, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&m->posted, &attr);
-    pthread_condattr_destroy(&attr);
+    sem_init(&m->posted, 0, 0);
     return m;
 }
 
@@ -52,7 +50,7 @@ void mailbox_destroy(struct mailbox *m)
 {
     if (!m)
         return;
-    pthread_cond_destroy(&m->posted);
+    sem_destroy(&m->posted);
     pthread_mutex_destroy(&m->lock);
     free(m->ring);
     free(m);
@@ -83,7 +81,7 @@ void mailbox_post(struct mailbox *m, mail_fn *fn, void *opaque)
     if (m->count == m->length)
         grow(m);
     *slot(m, m->count++) = (struct mail){fn, opaque};
-    pthread_cond_signal(&m->posted);
+    sem_post(&m->posted);
     pthread_mutex_unlock(&m->lock);
     if (m->kick)
         m->kick(m->kick_opaque);
@@ -103,6 +101,8 @@ bool mailbox_run(struct mailbox *m)
     bool has_run = false;
     size_t left;
 
+    while (sem_trywait(&m->posted) == 0)
+        ;
     pthread_mutex_lock(&m->lock);
     /* what the functions post themselves waits for the next call */
     for (left = m->count; left > 0 && m->count > 0; left--) {
@@ -129,6 +129,16 @@ void mailbox_drop(struct mailbox *m, const void *opaque)
     pthread_mutex_unlock(&m->lock);
 }
 
+static bool is_empty(struct mailbox *m)
+{
+    bool is_empty;
+
+    pthread_mutex_lock(&m->lock);
+    is_empty = m->count == 0;
+    pthread_mutex_unlock(&m->lock);
+    return is_empty;
+}
+
 void mailbox_wait(struct mailbox *m, uint64_t timeout_ns)
 {
     struct timespec until;
@@ -140,10 +150,8 @@ void mailbox_wait(struct mailbox *m, uint64_t timeout_ns)
     ns = (uint64_t)until.tv_nsec + timeout_ns;
     until.tv_sec += (time_t)(ns / NS_PER_S);
     until.tv_nsec = (long)(ns % NS_PER_S);
-    pthread_mutex_lock(&m->lock);
-    while (m->count == 0) {
-        if (pthread_cond_timedwait(&m->posted, &m->lock, &until) != 0)
+    while (is_empty(m)) {
+        if (sem_clockwait(&m->posted, CLOCK_MONOTONIC, &until) < 0 && errno == ETIMEDOUT)
             break;
     }
-    pthread_mutex_unlock(&m->lock);
 }
