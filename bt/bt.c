@@ -19,11 +19,10 @@
 #define DEFAULT_CACHE_BYTES MIB(64)
 #define HWCAP2_FSGSBASE 2
 #define RETURN_STACK_GUARD 4096
-#define HEAT_BITS 20
-#define HEAT_PERIOD (8u << HEAT_BITS) /* cold runs until they are forgotten, lest all code be hot at once; a loop over any code is hot sooner */
+#define SEEN_BITS 20
+#define SEEN_PERIOD (1u << (SEEN_BITS - 1)) /* cold runs until they are forgotten, lest all code seem to have run before */
 #define ARITHMETIC_FAULTS 4 /* of an instruction; then it is called out */
-#define COLD_RUNS 4        /* code is interpreted so many times before it is translated */
-#define COLD_INSNS_MAX 64  /* in one go */
+#define COLD_INSNS_MAX 64 /* interpreted in one go */
 #define FRAME_KILLS_MAX 16
 #define FRAME_KILLS_PERIOD_NS 100000000ull
 
@@ -148,17 +147,16 @@ bool bt_may_go_on(struct bt *bt)
            !cpu->is_halted && !cpu->is_shutdown && ctx_is_current(bt);
 }
 
-/* Has the code run less often than a translation would pay for?  Places that share a count are translated sooner, no more. */
-static bool is_cold(struct bt *bt, uint64_t code, uint32_t guest_rip)
+/* Does control come there for the first time?  Much code of a boot runs only once.  Places that share a bit are translated at once, no more. */
+static bool is_cold(struct bt *bt, uint64_t code)
 {
-    uint64_t h = (code ^ (uint64_t)guest_rip << 20) * 0x9e3779b97f4a7c15ull;
-    uint8_t *count = &bt->heat[h >> (64 - HEAT_BITS)];
+    uint64_t h = code * 0x9e3779b97f4a7c15ull >> (64 - SEEN_BITS);
 
-    if (!bt_has(bt, BT_TIERS) || *count >= COLD_RUNS)
+    if (!bt_has(bt, BT_TIERS) || (bt->seen[h / 64] >> (h % 64) & 1))
         return false;
-    ++*count;
-    if (bt->stats.cold_runs % HEAT_PERIOD == HEAT_PERIOD - 1)
-        memset(bt->heat, 0, 1u << HEAT_BITS);
+    bt->seen[h / 64] |= 1ull << (h % 64);
+    if (bt->stats.cold_runs % SEEN_PERIOD == SEEN_PERIOD - 1)
+        memset(bt->seen, 0, (1u << SEEN_BITS) / 8);
     return true;
 }
 
@@ -218,7 +216,7 @@ static struct block *lookup(struct bt *bt, uint32_t guest_rip, bool wants_entry,
         unsigned avail = GUEST_PAGE_SIZE - (linear & GUEST_PAGE_MASK);
         const struct block *t = bt_has(bt, BT_RELOC) ? template_find(bt, code, c) : NULL;
 
-        if (!b && !t && is_cold(bt, code, guest_rip)) {
+        if (!b && !t && is_cold(bt, code)) {
             *is_left_cold = true;
             return NULL;
         }
@@ -913,14 +911,14 @@ struct bt *bt_create(struct cpu *cpu, const struct bt_options *opt, const char *
     bt->hash = calloc(1u << BLOCK_HASH_BITS, sizeof(*bt->hash));
     bt->frame_kills = calloc(bt->n_frames + 1, 1);
     bt->frame_sites = calloc(bt->n_frames + 1, sizeof(*bt->frame_sites));
-    bt->heat = calloc(1u << HEAT_BITS, sizeof(*bt->heat));
+    bt->seen = calloc((1u << SEEN_BITS) / 64, sizeof(*bt->seen));
     bt->templates = calloc(1u << TEMPLATE_BITS, sizeof(*bt->templates));
     if (opt->is_lockstep || !opt->want_tiers)
         bt->opt.without |= 1u << BT_TIERS;
     bt->frame_blocks = calloc(bt->n_frames + 1, sizeof(*bt->frame_blocks));
     bt->by_host = calloc((opt->cache_bytes ? opt->cache_bytes : DEFAULT_CACHE_BYTES) / BY_HOST_STEP + 2, sizeof(*bt->by_host));
     error = codemem_create(&bt->codemem, opt->cache_bytes ? opt->cache_bytes : DEFAULT_CACHE_BYTES, true);
-    if (error || !bt->frame_blocks || !bt->frame_kills || !bt->frame_sites || !bt->heat || !bt->by_host || !bt->templates ||
+    if (error || !bt->frame_blocks || !bt->frame_kills || !bt->frame_sites || !bt->seen || !bt->by_host || !bt->templates ||
         !bt->hash) {
         *why = error ? "cannot map the code cache (does the host forbid generated code?)" : "out of memory";
         goto out_free;
@@ -974,7 +972,7 @@ out_free:
     free(bt->frame_blocks);
     free(bt->frame_kills);
     free(bt->frame_sites);
-    free(bt->heat);
+    free(bt->seen);
     free(bt->hash);
     free(bt);
     return NULL;
@@ -1005,7 +1003,7 @@ void bt_destroy(struct bt *bt)
     free(bt->frame_blocks);
     free(bt->frame_kills);
     free(bt->frame_sites);
-    free(bt->heat);
+    free(bt->seen);
     free(bt->hash);
     free(bt);
 }

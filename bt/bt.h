@@ -10,7 +10,7 @@ struct bt;
 
 /* Techniques that can be left out, so that their worth can be measured: names in bt_technique_names. */
 enum bt_technique {
-    BT_TIERS,        /* interpret code until it has run a few times */
+    BT_TIERS,        /* interpret code that runs for the first time */
     BT_FAST,         /* INT, IRET, RDTSC and others without leaving for the dispatcher; BT_SEGMENTS needs it */
     BT_DECAY,        /* translate a call-out site in full again once its accesses are ordinary memory */
     BT_FOLD,         /* runs of pushes and pops change ESP once */
@@ -32,7 +32,7 @@ struct bt_options {
     uint64_t cache_bytes; /* code cache size; 0: default */
     bool is_lockstep;     /* run every block on the interpreter too and compare; mismatch: report, exit status 70 */
     bool want_counts;     /* count instructions in translated code (--stats) */
-    bool want_tiers;      /* interpret code until it has run a few times; not in lock-step */
+    bool want_tiers;      /* interpret code that runs for the first time; not in lock-step */
     unsigned without;     /* bits 1 << enum bt_technique: left out */
     bool is_checked;      /* check each access of translated code to guest memory (bt/check.h); slow */
     bool want_perf_map;   /* write /tmp/perf-<pid>.map for Linux perf */

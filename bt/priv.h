@@ -296,7 +296,7 @@ struct bt {
 
     struct site sites[1 << SITE_HASH_BITS];
     uint64_t *frame_sites;       /* per frame: a bit for each 64 bytes of it that may have one */
-    uint8_t *heat;               /* times interpreted lately, by a hash of place and EIP */
+    uint64_t *seen;              /* bits: places where control has been lately, by their hash */
     struct block *stale;    /* to be killed when translated code has stopped */
     uint64_t dead_at_exit;  /* blocks, and flushes, when it stopped last */
     const struct block *fault_block; /* of the last EXIT_FAULT, and its instruction */
