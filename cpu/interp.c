@@ -3,7 +3,8 @@
  * Decoded instructions are cached by where their bytes lie in the guest memory (memfd offset) and by code size, so one
  * entry serves all addresses a frame is mapped at.  An entry dies when its bytes are written: stores by this CPU and by
  * devices announce themselves through the frame's code flag.  Translated code stores without asking, so beside a
- * translator (mmu_hooks installed) entries compare their bytes instead and set no flags. */
+ * translator (mmu_hooks installed) entries compare their bytes instead and set no flags; and few entries are used, as
+ * little is interpreted twice: more of them would only be misses of the host's caches. */
 #include "cpu/cpu.h"
 
 #include <errno.h>
@@ -20,6 +21,7 @@
 
 #define SLOT_BITS       16
 #define SLOT_COUNT      (1u << SLOT_BITS)
+#define FEW_SLOTS       1024u
 #define FLAG_DECODED    2u  /* our bit of a frame's code flag */
 #define INSN_MAX        15u
 #define LONG_WRITE      64u /* forget the frame rather than look for entries byte by byte */
@@ -219,7 +221,7 @@ static inline const struct insn *fetch(struct cpu *cpu)
     }
     off = e->mem_off + (gla & GUEST_PAGE_MASK);
     key = off << 1 | (cpu->mode & MODE_CS32 ? 1 : 0);
-    s = slot_of(it, off);
+    s = cpu->mmu_hooks.flush_all ? &it->slots[off & (FEW_SLOTS - 1)] : slot_of(it, off);
     if (__builtin_expect(s->key == key && s->generation && s->generation == it->frames[off >> GUEST_PAGE_SHIFT].generation,
                          1) &&
         (!cpu->mmu_hooks.flush_all || !memcmp(e->host + (gla & GUEST_PAGE_MASK), s->insn.bytes, s->insn.len)))
