@@ -41,6 +41,7 @@ const char *const bt_technique_names[BT_TECHNIQUES] = {
     [BT_JOIN] = "join",
     [BT_ENTRIES] = "entries",
     [BT_UNLOCK] = "unlock",
+    [BT_QUIET] = "quiet",
 };
 
 /* --- entering --- */
@@ -842,7 +843,10 @@ static void on_flush_page(void *opaque, gla_t gla)
 
 static void on_written(void *opaque, uint64_t off, uint64_t len)
 {
-    tcache_invalidate(opaque, off, len);
+    struct bt *bt = opaque;
+
+    windows_written(bt->windows, off, len);
+    tcache_invalidate(bt, off, len);
 }
 
 static void on_space_changed(void *opaque)
@@ -942,7 +946,7 @@ struct bt *bt_create(struct cpu *cpu, const struct bt_options *opt, const char *
         goto out_codemem;
     }
     bt->links = links_create();
-    bt->windows = bt->links ? windows_create(cpu, bt->soft, bt_has(bt, BT_SHARE), ctx_code_gone, bt) : NULL;
+    bt->windows = bt->links ? windows_create(cpu, bt->soft, bt_has(bt, BT_SHARE), bt_has(bt, BT_QUIET), ctx_code_gone, bt) : NULL;
     if (!bt->windows) {
         links_destroy(bt->links);
         *why = "cannot reserve address space for guest windows";
@@ -1066,6 +1070,8 @@ unsigned bt_counters(const struct bt *bt, struct bt_counter *out, unsigned max)
         {"window write upgrades", w->upgrades},
         {"window pages dropped", w->drop_pages},
         {"page-table pages compared", w->syncs},
+        {"of them write-protected", w->quiet},
+        {"write-protected ones written to", w->woken},
         {"code pages protected", w->protects},
         {"blocks compared in lock-step", s->lockstep_blocks},
     };

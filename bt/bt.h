@@ -24,6 +24,7 @@ enum bt_technique {
     BT_JOIN,         /* end a block behind a branch where another one begins */
     BT_ENTRIES,      /* entries for indirect jumps only for blocks that they come to */
     BT_UNLOCK,       /* no LOCK for the one processor there is */
+    BT_QUIET,        /* page tables that do not change are write-protected, not compared */
     BT_TECHNIQUES
 };
 extern const char *const bt_technique_names[BT_TECHNIQUES];

@@ -31,6 +31,10 @@ _Static_assert(LOW_GUARD >= HMEM_GUARD_BELOW && WINDOW_GUARD > 1ull << 31, "sums
 #define PAGE_MAPPED(frame, w) ((uint32_t)(((frame) + 1) << 1 | (w)))
 
 #define GROUP_BYTES 256u
+#define FRAME_TABLE 4u     /* our bit of a frame's code flag: it holds a quiet table */
+#define PATIENCE 64        /* comparisons that find nothing; then a table is quiet */
+#define MAX_PATIENCE 8192
+#define MAX_QUIET 1024
 
 /* One guest page-table page that windows were filled from, with a copy of what it held. */
 struct ptable {
@@ -42,6 +46,8 @@ struct ptable {
     bool is_dir;
     uint16_t groups;     /* a bit for each GROUP_BYTES that something was mapped through: only these are copied and compared */
     uint64_t epoch;      /* compared in this epoch */
+    bool is_quiet;       /* write-protected instead of compared */
+    uint16_t unchanged, patience; /* comparisons in a row that found nothing; how many of them make it quiet */
     unsigned n_users, cap_users;
     struct ptable_user {
         struct window *w;
@@ -60,7 +66,7 @@ struct windows {
     struct space *mem;
     struct guestmem *guestmem;
     int fd;
-    const uint8_t *code_flags;
+    uint8_t *code_flags;
     struct soft *soft;
     uint64_t n_soft_keys;
     uint32_t fault_error;
@@ -76,6 +82,9 @@ struct windows {
     unsigned max_win;
     unsigned n_win;
     struct ptable *hash[4096];
+    struct ptable *quiet[MAX_QUIET];
+    unsigned n_quiet;
+    bool may_be_quiet;
     uint32_t *rmap_head; /* per frame: node + 1 */
     uint64_t n_frames;
     struct rmap_node *nodes;
@@ -222,6 +231,54 @@ static void drop_range(struct windows *ws, struct window *w, uint32_t first, uin
     }
 }
 
+/* --- quiet tables: those that never change need not be compared at each load of CR3.  Like frames with code they are read-only in all
+ * windows, and whoever writes to them says so. --- */
+
+static uint64_t table_frame(const struct windows *ws, const struct ptable *t)
+{
+    return (uint64_t)(t->host - guestmem_view(ws->guestmem)) >> 12;
+}
+
+static void table_rest(struct windows *ws, struct ptable *t)
+{
+    uint64_t frame = table_frame(ws, t);
+
+    if (!ws->may_be_quiet || ws->n_quiet == MAX_QUIET || frame >= ws->n_frames)
+        return;
+    ws->code_flags[frame] |= FRAME_TABLE;
+    windows_protect_frame(ws, frame);
+    t->is_quiet = true;
+    ws->quiet[ws->n_quiet++] = t;
+    ws->stats.quiet++;
+}
+
+/* The tables in frame, which is written to, are compared again. */
+static void tables_wake(struct windows *ws, uint64_t frame)
+{
+    for (unsigned i = 0; i < ws->n_quiet;) {
+        struct ptable *t = ws->quiet[i];
+
+        if (table_frame(ws, t) != frame) {
+            i++;
+            continue;
+        }
+        t->is_quiet = false;
+        t->unchanged = 0;
+        if (t->patience < MAX_PATIENCE)
+            t->patience *= 2;
+        ws->quiet[i] = ws->quiet[--ws->n_quiet];
+    }
+    ws->code_flags[frame] &= (uint8_t)~FRAME_TABLE;
+    ws->stats.woken++;
+}
+
+void windows_written(struct windows *ws, uint64_t off, uint64_t len)
+{
+    for (uint64_t frame = off >> 12; frame <= (off + len - 1) >> 12 && frame < ws->n_frames; frame++)
+        if (ws->code_flags[frame] & FRAME_TABLE)
+            tables_wake(ws, frame);
+}
+
 static void table_remove_user(struct windows *ws, struct ptable *t, const struct window *w, uint32_t base)
 {
     for (unsigned i = 0; i < t->n_users; i++) {
@@ -231,6 +288,8 @@ static void table_remove_user(struct windows *ws, struct ptable *t, const struct
         }
     }
     if (t->n_users == 0) {
+        if (t->is_quiet)
+            tables_wake(ws, table_frame(ws, t));
         struct ptable **link = &ws->hash[(t->gpa >> 12) % ARRAY_SIZE(ws->hash)];
 
         while (*link != t)
@@ -333,16 +392,24 @@ static void table_sync_entry(struct windows *ws, struct ptable *t, unsigned i)
 
 static void table_sync(struct windows *ws, struct ptable *t)
 {
+    bool is_changed = false;
+
     t->epoch = ws->epoch;
+    if (t->is_quiet)
+        return;
     ws->stats.syncs++;
     for (unsigned groups = t->groups, n, first; groups; groups &= ~0u << (first + n)) {
         first = (unsigned)__builtin_ctz(groups);
         n = (unsigned)__builtin_ctz(~(groups >> first));
         if (memcmp(t->copy + first * GROUP_BYTES, t->host + first * GROUP_BYTES, n * GROUP_BYTES) == 0)
             continue;
+        is_changed = true;
         for (unsigned at = first * GROUP_BYTES; at < (first + n) * GROUP_BYTES; at += t->entry_size)
             table_sync_entry(ws, t, at / t->entry_size);
     }
+    t->unchanged = is_changed ? 0 : t->unchanged + 1;
+    if (t->unchanged >= t->patience)
+        table_rest(ws, t);
 }
 
 static struct ptable *table_find(struct windows *ws, gpa_t gpa, uint8_t entry_size, uint8_t span_shift, bool is_dir)
@@ -361,7 +428,7 @@ static struct ptable *table_find(struct windows *ws, gpa_t gpa, uint8_t entry_si
     if (!t)
         BUG("out of memory for page-table copies");
     *t = (struct ptable){.next = *head, .gpa = gpa, .host = run.host, .entry_size = entry_size, .span_shift = span_shift,
-                         .is_dir = is_dir, .epoch = ws->epoch};
+                         .is_dir = is_dir, .epoch = ws->epoch, .patience = PATIENCE};
     *head = t;
     return t;
 }
@@ -846,6 +913,8 @@ static enum window_fault land(struct windows *ws, struct window *w, gla_t gla, b
     l->frame = l->run.mem_off >> 12;
     if (l->frame >= ws->n_frames)
         return WINDOW_DEVICE;
+    if (is_write && (ws->code_flags[l->frame] & FRAME_TABLE))
+        tables_wake(ws, l->frame);
     l->is_writable = l->r.may_write && (l->r.is_dirty || l->r.levels == 0) && l->run.is_writable && frame_is_writable(ws, l->frame);
     if (is_write && !l->is_writable)
         return l->run.is_writable ? WINDOW_CODE_WRITE : WINDOW_DEVICE;
@@ -973,7 +1042,8 @@ bool windows_agree(const struct windows *ws, uint32_t page, uint32_t frame, uint
 
 /* --- life --- */
 
-struct windows *windows_create(struct cpu *cpu, struct soft *soft, bool may_share, window_code_fn *code_gone, void *opaque)
+struct windows *windows_create(struct cpu *cpu, struct soft *soft, bool may_share, bool may_be_quiet, window_code_fn *code_gone,
+                               void *opaque)
 {
     struct windows *ws = calloc(1, sizeof(*ws));
 
@@ -987,6 +1057,7 @@ struct windows *windows_create(struct cpu *cpu, struct soft *soft, bool may_shar
     ws->code_gone = code_gone;
     ws->soft = soft;
     ws->may_share = may_share;
+    ws->may_be_quiet = may_be_quiet;
     ws->opaque = opaque;
     ws->epoch = 1;
     ws->max_win = FEW_WINDOWS;

@@ -57,12 +57,13 @@ struct window {
 typedef void window_code_fn(void *opaque, struct window *w, uint32_t page);
 
 struct window_stats {
-    uint64_t fills, user_fills, fill_pages, upgrades, drops, drop_pages, rmap_nodes, resets, rebases, syncs, protects, map_calls, windows;
+    uint64_t fills, user_fills, fill_pages, upgrades, drops, drop_pages, rmap_nodes, resets, rebases, syncs, quiet, woken, protects, map_calls, windows;
 };
 
 /* soft: what window_soft_fill() fills, or NULL.  may_share: one supervisor window serves address spaces that are used seldom.
- * NULL: no address space. */
-struct windows *windows_create(struct cpu *cpu, struct soft *soft, bool may_share, window_code_fn *code_gone, void *opaque);
+ * may_be_quiet: page tables that do not change are write-protected and not compared any more.  NULL: no address space. */
+struct windows *windows_create(struct cpu *cpu, struct soft *soft, bool may_share, bool may_be_quiet, window_code_fn *code_gone,
+                               void *opaque);
 void windows_destroy(struct windows *ws);
 const struct window_stats *windows_stats(const struct windows *ws);
 
@@ -99,5 +100,7 @@ int64_t window_code_frame(struct windows *ws, struct window *w, gla_t gla, bool 
 bool windows_agree(const struct windows *ws, uint32_t page, uint32_t frame, uint32_t other_page, uint32_t other_frame);
 /* The frame now holds code: make it read-only in every window. */
 void windows_protect_frame(struct windows *ws, uint64_t frame);
+/* Bytes [off, off+len) of the guest's memory, in a frame with a code flag, were written by somebody without a window. */
+void windows_written(struct windows *ws, uint64_t off, uint64_t len);
 
 #endif

@@ -19,7 +19,7 @@ uint8_t *guestmem_view(const struct guestmem *m); /* host address of offset 0 */
 int guestmem_fd(const struct guestmem *m);
 uint64_t guestmem_size(const struct guestmem *m); /* bytes allocated so far */
 
-/* One byte per frame, nonzero while the frame holds translated or decoded code.  Whoever writes guest memory by the
+/* One byte per frame, nonzero while the frame holds translated or decoded code, or tables that somebody watches.  Whoever writes guest memory by the
  * view must test it, and call guestmem_written() if set.  Owned by m. */
 uint8_t *guestmem_code_flags(struct guestmem *m);
 /* Called after bytes [off, off+len) of a flagged frame were changed.  Machine thread. */

@@ -30,7 +30,7 @@ static int setup(void **state)
     t->f = f;
     enable_paging(t->f);
     t->soft = soft_create(guestmem_size(t->f->guestmem) >> 12, t);
-    t->ws = windows_create(t->f->cpu, t->soft, true, code_gone, t);
+    t->ws = windows_create(t->f->cpu, t->soft, true, true, code_gone, t);
     *state = t;
     return t->ws ? 0 : -1;
 }
@@ -433,6 +433,85 @@ static void many_spaces_share_one(void **state)
     assert_int_equal(windows_stats(t->ws)->map_calls, 1);
 }
 
+/* Loads of CR3 without end, for tables that do not change. */
+static void reload(struct win_fixture *t, unsigned times)
+{
+    for (unsigned i = 0; i < times; i++) {
+        windows_new_epoch(t->ws);
+        window_current(t->ws, false);
+    }
+}
+
+static uint8_t *table_flags(struct win_fixture *t)
+{
+    return &guestmem_code_flags(t->f->guestmem)[(uint64_t)(t->f->ram + PAGE_TABLE - guestmem_view(t->f->guestmem)) >> 12];
+}
+
+static void a_table_that_does_not_change_is_not_compared_for_ever(void **state)
+{
+    struct win_fixture *t = *state;
+    struct window *w = window_current(t->ws, false);
+    uint64_t before;
+    uint32_t at = PAGE_TABLE + (DATA >> 12) * 4;
+
+    t->f->ram[DATA + 0x5000] = 2;
+    assert_int_equal(fill(t, false, PAGE_TABLE, true), WINDOW_RETRY);
+    assert_int_equal(fill(t, false, DATA, false), WINDOW_RETRY);
+    reload(t, 1000);
+    before = windows_stats(t->ws)->syncs;
+    reload(t, 10);
+    assert_int_equal(windows_stats(t->ws)->syncs, before);
+    assert_int_not_equal(*table_flags(t), 0);
+    assert_int_equal(w->page[PAGE_TABLE >> 12] & 1, 0); /* read-only by now */
+
+    /* a store of the guest: it faults, and is let through */
+    assert_int_equal(fill(t, false, PAGE_TABLE, true), WINDOW_RETRY);
+    assert_int_equal(w->page[PAGE_TABLE >> 12] & 1, 1);
+    assert_int_equal(*table_flags(t), 0);
+    *(uint32_t *)(w->base + at) = (DATA + 0x5000) | 7;
+    reload(t, 1);
+    assert_int_equal(w->page[DATA >> 12], 0);
+    assert_int_equal(fill(t, false, DATA, false), WINDOW_RETRY);
+    assert_int_equal(w->base[DATA], 2);
+}
+
+static void whoever_writes_to_a_quiet_table_says_so(void **state)
+{
+    struct win_fixture *t = *state;
+    struct window *w = window_current(t->ws, false);
+    uint64_t off = (uint64_t)(t->f->ram + PAGE_TABLE + (DATA >> 12) * 4 - guestmem_view(t->f->guestmem));
+
+    assert_int_equal(fill(t, false, DATA, false), WINDOW_RETRY);
+    reload(t, 1000);
+    assert_int_not_equal(*table_flags(t), 0);
+    put32(t->f, PAGE_TABLE + (DATA >> 12) * 4, (DATA + 0x5000) | 7); /* DMA, or the interpreter */
+    windows_written(t->ws, off, 4);
+    assert_int_equal(*table_flags(t), 0);
+    reload(t, 1);
+    assert_int_equal(w->page[DATA >> 12], 0);
+    reload(t, 1000);
+    assert_int_not_equal(*table_flags(t), 0); /* quiet again */
+    windows_flush_all(t->ws);
+    assert_int_equal(*table_flags(t), 0); /* nobody uses the table any more */
+}
+
+/* The software TLB's right to write to a table ends when that is protected. */
+static void software_lookup_wakes_a_quiet_table(void **state)
+{
+    struct win_fixture *t = *state;
+    uint64_t frame;
+
+    assert_int_equal(window_soft_fill(t->ws, window_current(t->ws, false), PAGE_TABLE, true, &frame), WINDOW_RETRY);
+    reload(t, 1000);
+    assert_int_not_equal(*table_flags(t), 0);
+    uint64_t key = window_current(t->ws, false)->soft_key + (PAGE_TABLE >> 12);
+
+    assert_int_equal(t->soft->write_key[key & (SOFT_ENTRIES - 1)], 0);
+    assert_int_equal(window_soft_fill(t->ws, window_current(t->ws, false), PAGE_TABLE, true, &frame), WINDOW_RETRY);
+    assert_int_equal(*table_flags(t), 0);
+    assert_int_equal(t->soft->write_key[key & (SOFT_ENTRIES - 1)], -key);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -447,6 +526,8 @@ int main(void)
         T(software_lookup_needs_no_mapping), T(software_lookup_forgets_as_a_window_does), T(software_lookup_never_writes_to_code),
         T(device_pages_are_remembered_and_forgotten), T(a_shared_window_keeps_what_is_common),
         T(a_space_that_comes_often_has_its_own), T(many_spaces_share_one),
+        T(a_table_that_does_not_change_is_not_compared_for_ever), T(whoever_writes_to_a_quiet_table_says_so),
+        T(software_lookup_wakes_a_quiet_table),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
