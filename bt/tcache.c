@@ -120,7 +120,7 @@ static void unlink_frame(struct bt *bt, struct block *b, uint64_t frame)
     else
         bt->frame_blocks[frame] = in->next;
     if (!bt->frame_blocks[frame])
-        guestmem_code_flags(bt->cpu->board.guestmem)[frame] &= (uint8_t)~1u;
+        guestmem_code_flags(bt->cpu->board.guestmem)[frame] &= (uint8_t)~FRAME_TRANSLATED;
 }
 
 void tcache_insert(struct bt *bt, struct block *b)
@@ -135,16 +135,16 @@ void tcache_insert(struct bt *bt, struct block *b)
     b->hash_next = *head;
     *head = b;
     link_frame(bt, b, frame);
-    if (!(flags[frame] & 1)) {
-        flags[frame] |= 1;
+    if (!(flags[frame] & FRAME_TRANSLATED)) {
+        flags[frame] |= FRAME_TRANSLATED;
         windows_protect_frame(bt->windows, frame);
     }
     if (b->second_frame && b->second_frame - 1 != frame) {
         uint64_t f2 = b->second_frame - 1;
 
         link_frame(bt, b, f2);
-        if (!(flags[f2] & 1)) {
-            flags[f2] |= 1;
+        if (!(flags[f2] & FRAME_TRANSLATED)) {
+            flags[f2] |= FRAME_TRANSLATED;
             windows_protect_frame(bt->windows, f2);
         }
     }
@@ -258,10 +258,10 @@ void tcache_flush(struct bt *bt)
 
         if (!b->is_dead) {
             bt->frame_blocks[b->code >> 12] = NULL;
-            flags[b->code >> 12] &= (uint8_t)~1u;
+            flags[b->code >> 12] &= (uint8_t)~FRAME_TRANSLATED;
             if (b->second_frame) {
                 bt->frame_blocks[b->second_frame - 1] = NULL;
-                flags[b->second_frame - 1] &= (uint8_t)~1u;
+                flags[b->second_frame - 1] &= (uint8_t)~FRAME_TRANSLATED;
             }
         }
     }

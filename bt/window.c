@@ -31,7 +31,6 @@ _Static_assert(LOW_GUARD >= HMEM_GUARD_BELOW && WINDOW_GUARD > 1ull << 31, "sums
 #define PAGE_MAPPED(frame, w) ((uint32_t)(((frame) + 1) << 1 | (w)))
 
 #define GROUP_BYTES 256u
-#define FRAME_TABLE 4u     /* our bit of a frame's code flag: it holds a quiet table */
 #define PATIENCE 64        /* comparisons that find nothing; then a table is quiet */
 #define MAX_PATIENCE 8192
 #define MAX_QUIET 1024

@@ -22,7 +22,6 @@
 #define SLOT_BITS       16
 #define SLOT_COUNT      (1u << SLOT_BITS)
 #define FEW_SLOTS       1024u
-#define FLAG_DECODED    2u  /* our bit of a frame's code flag */
 #define INSN_MAX        15u
 #define LONG_WRITE      64u /* forget the frame rather than look for entries byte by byte */
 #define WRITES_TO_DATA  200 /* after so many writes a frame with code is taken for data again */
@@ -57,7 +56,7 @@ static void forget_frame(struct interp *it, uint64_t frame)
 {
     it->frames[frame].generation++;
     it->frames[frame].writes = 0;
-    it->code_flags[frame] &= (uint8_t)~FLAG_DECODED;
+    it->code_flags[frame] &= (uint8_t)~FRAME_DECODED;
 }
 
 /* Entries whose bytes may include one of [off, off+len), all in one frame. */
@@ -83,7 +82,7 @@ static void memory_written(void *opaque, uint64_t off, uint64_t len)
         uint64_t frame = off >> GUEST_PAGE_SHIFT, room = GUEST_PAGE_SIZE - (off & GUEST_PAGE_MASK);
         uint64_t n = end - off < room ? end - off : room;
 
-        if (frame < it->frame_count && (it->code_flags[frame] & FLAG_DECODED)) {
+        if (frame < it->frame_count && (it->code_flags[frame] & FRAME_DECODED)) {
             if (n > LONG_WRITE || ++it->frames[frame].writes > WRITES_TO_DATA)
                 forget_frame(it, frame);
             else
@@ -188,7 +187,7 @@ static const struct insn *decode_into(struct cpu *cpu, struct slot *s, uint64_t 
     s->key = key;
     s->generation = it->frames[frame].generation;
     if (!cpu->mmu_hooks.flush_all) {
-        it->code_flags[frame] |= FLAG_DECODED;
+        it->code_flags[frame] |= FRAME_DECODED;
         it->frames[frame].writes = 0;
     }
     return &s->insn;

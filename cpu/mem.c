@@ -71,7 +71,7 @@ bool mem_is_misaligned(const struct cpu *cpu, gla_t gla, unsigned size, unsigned
 /* In lock-step a device, or a page with code to be written, stops the instruction before it has had any effect. */
 static bool is_stopped_by_probe(struct cpu *cpu, const struct tlb_target *t, bool is_write)
 {
-    if (t->host && !(is_write && *t->code_flag))
+    if (t->host && !(is_write && (*t->code_flag & ~FRAME_TABLE)))
         return false;
     cpu->probe->is_stopped = true;
     return true;

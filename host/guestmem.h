@@ -19,7 +19,12 @@ uint8_t *guestmem_view(const struct guestmem *m); /* host address of offset 0 */
 int guestmem_fd(const struct guestmem *m);
 uint64_t guestmem_size(const struct guestmem *m); /* bytes allocated so far */
 
-/* One byte per frame, nonzero while the frame holds translated or decoded code, or tables that somebody watches.  Whoever writes guest memory by the
+enum {
+    FRAME_TRANSLATED = 1, /* translated code */
+    FRAME_DECODED = 2,    /* what the interpreter has decoded */
+    FRAME_TABLE = 4       /* page tables that windows are filled from; translated code may write to them as to any other frame */
+};
+/* One byte per frame, nonzero while somebody wants to hear of writes: a bit for each of them.  Whoever writes guest memory by the
  * view must test it, and call guestmem_written() if set.  Owned by m. */
 uint8_t *guestmem_code_flags(struct guestmem *m);
 /* Called after bytes [off, off+len) of a flagged frame were changed.  Machine thread. */
