@@ -22,6 +22,7 @@ _Static_assert(LOW_GUARD >= HMEM_GUARD_BELOW && WINDOW_GUARD > 1ull << 31, "sums
 #define CHUNK_PAGES 64     /* of physically contiguous memory mapped around a fault */
 #define AROUND_PAGES 8     /* neighbours looked at on each side for 4 KiB pages */
 #define PRUNE_BITS 3        /* of 2^3 additions to the reverse map one looks for stale nodes */
+#define DROP_GAP 64        /* unmapped pages between two that are dropped in one go */
 #define PTE_P 0x001u
 #define PTE_RW 0x002u
 #define PTE_US 0x004u
@@ -83,6 +84,11 @@ struct windows {
     struct ptable *hash[4096];
     struct ptable *quiet[MAX_QUIET];
     unsigned n_quiet;
+    bool is_comparing;
+    struct { /* pages no longer in the window's page array that are still to be unmapped, while is_comparing */
+        struct window *w;
+        uint32_t first, n; /* n 0: none */
+    } dropped;
     bool may_be_quiet;
     uint32_t *rmap_head; /* per frame: node + 1 */
     uint64_t n_frames;
@@ -207,6 +213,40 @@ void windows_protect_frame(struct windows *ws, uint64_t frame)
 
 /* --- dropping --- */
 
+static void unmap_dropped(struct windows *ws)
+{
+    if (ws->dropped.n == 0)
+        return;
+    unmap_pages(ws->dropped.w, ws->dropped.first, ws->dropped.n);
+    ws->stats.drops++;
+    ws->dropped.n = 0;
+}
+
+/* Are all pages from first up to end unmapped? */
+static bool is_gap(const struct window *w, uint32_t first, uint32_t end)
+{
+    while (first < end && !w->page[first])
+        first++;
+    return first == end;
+}
+
+/* These pages are no longer in w->page: unmap them, but while tables are compared together with what follows. */
+static void drop_run(struct windows *ws, struct window *w, uint32_t first, uint32_t n)
+{
+    uint32_t end = ws->dropped.first + ws->dropped.n;
+    bool is_near = ws->dropped.n && ws->dropped.w == w && first >= end && first - end <= DROP_GAP && is_gap(w, end, first);
+
+    ws->stats.drop_pages += n;
+    if (!is_near) {
+        unmap_dropped(ws);
+        ws->dropped.w = w;
+        ws->dropped.first = first;
+    }
+    ws->dropped.n = first + n - ws->dropped.first;
+    if (!ws->is_comparing)
+        unmap_dropped(ws);
+}
+
 static void drop_range(struct windows *ws, struct window *w, uint32_t first, uint32_t n)
 {
     uint32_t run = 0, end = first + n;
@@ -222,9 +262,7 @@ static void drop_range(struct windows *ws, struct window *w, uint32_t first, uin
             w->page[p] = 0;
             run++;
         } else if (run) {
-            unmap_pages(w, p - run, run);
-            ws->stats.drops++;
-            ws->stats.drop_pages += run;
+            drop_run(ws, w, p - run, run);
             run = 0;
         }
     }
@@ -402,10 +440,12 @@ static void table_sync(struct windows *ws, struct ptable *t)
         n = (unsigned)__builtin_ctz(~(groups >> first));
         if (memcmp(t->copy + first * GROUP_BYTES, t->host + first * GROUP_BYTES, n * GROUP_BYTES) == 0)
             continue;
-        is_changed = true;
+        is_changed = ws->is_comparing = true;
         for (unsigned at = first * GROUP_BYTES; at < (first + n) * GROUP_BYTES; at += t->entry_size)
             table_sync_entry(ws, t, at / t->entry_size);
     }
+    ws->is_comparing = false;
+    unmap_dropped(ws);
     t->unchanged = is_changed ? 0 : t->unchanged + 1;
     if (t->unchanged >= t->patience)
         table_rest(ws, t);
@@ -920,6 +960,16 @@ static enum window_fault land(struct windows *ws, struct window *w, gla_t gla, b
     return l->r.levels && !note_tables(ws, w, gla, &l->r) ? WINDOW_DEVICE : WINDOW_RETRY;
 }
 
+/* Map the page, and what lies around it. */
+static bool map_landing(struct windows *ws, struct window *w, uint32_t gla, const struct landing *l)
+{
+    uint32_t page = gla >> 12;
+    struct extent around = l->r.levels && l->r.page_shift == 12 ? extent_by_table(ws, w, page, l->frame, &l->run, l->is_writable)
+                                                                : extent_in_chunk(ws, w, page, &l->r, &l->run, l->is_writable);
+
+    return map_run(ws, w, page - around.before, l->frame - around.before, around.before + around.after + 1, l->is_writable);
+}
+
 enum window_fault window_soft_fill(struct windows *ws, struct window *w, gla_t gla, bool is_write, uint64_t *code_frame)
 {
     struct landing l = {0};
@@ -970,7 +1020,6 @@ enum window_fault window_fill(struct windows *ws, struct window *w, gla_t gla, b
     uint32_t page = (uint32_t)gla >> 12;
     struct landing l = {0};
     enum window_fault fault;
-    struct extent around;
     uint64_t frame;
     bool is_writable;
 
@@ -994,9 +1043,7 @@ enum window_fault window_fill(struct windows *ws, struct window *w, gla_t gla, b
         return WINDOW_RETRY;
     }
 
-    around = l.r.levels && l.r.page_shift == 12 ? extent_by_table(ws, w, page, frame, &l.run, is_writable)
-                                                : extent_in_chunk(ws, w, page, &l.r, &l.run, is_writable);
-    if (!map_run(ws, w, page - around.before, frame - around.before, around.before + around.after + 1, is_writable)) {
+    if (!map_landing(ws, w, (uint32_t)gla, &l)) {
         struct window_key k = w->key;
 
         if (errno != ENOMEM)

@@ -433,6 +433,42 @@ static void many_spaces_share_one(void **state)
     assert_int_equal(windows_stats(t->ws)->map_calls, 1);
 }
 
+/* Pages that go together are unmapped together, and what lies between them and stays is not touched. */
+static void pages_are_dropped_in_runs(void **state)
+{
+    struct win_fixture *t = *state;
+    struct window *w = window_current(t->ws, false);
+
+    for (unsigned i = 0; i < 16; i++) {
+        t->f->ram[DATA + i * 0x1000] = (uint8_t)(i + 1);
+        assert_int_equal(fill(t, false, DATA + i * 0x1000, false), WINDOW_RETRY);
+    }
+    for (unsigned i = 0; i < 16; i++)
+        if (i != 5 && i != 9)
+            put32(t->f, PAGE_TABLE + ((DATA >> 12) + i) * 4, 0);
+    windows_new_epoch(t->ws);
+    window_current(t->ws, false);
+    assert_int_equal(windows_stats(t->ws)->drop_pages, 14);
+    assert_int_equal(windows_stats(t->ws)->drops, 3);
+    for (unsigned i = 0; i < 16; i++)
+        assert_int_equal(w->page[(DATA >> 12) + i] != 0, i == 5 || i == 9);
+    assert_int_equal(w->base[DATA + 0x5000], 6); /* still mapped: this does not fault */
+    assert_int_equal(w->base[DATA + 0x9000], 10);
+
+    for (unsigned i = 0; i < 16; i += 5) /* the others, unmapped already, lie between them */
+        put32(t->f, PAGE_TABLE + ((DATA >> 12) + i) * 4, (DATA + i * 0x1000) | 0x67);
+    windows_new_epoch(t->ws);
+    window_current(t->ws, false);
+    for (unsigned i = 0; i < 16; i += 5)
+        assert_int_equal(fill(t, false, DATA + i * 0x1000, false), WINDOW_RETRY);
+    for (unsigned i = 0; i < 16; i += 5)
+        put32(t->f, PAGE_TABLE + ((DATA >> 12) + i) * 4, 0);
+    put32(t->f, PAGE_TABLE + ((DATA >> 12) + 9) * 4, 0);
+    windows_new_epoch(t->ws);
+    window_current(t->ws, false);
+    assert_int_equal(windows_stats(t->ws)->drops, 4);
+}
+
 /* Loads of CR3 without end, for tables that do not change. */
 static void reload(struct win_fixture *t, unsigned times)
 {
@@ -526,7 +562,7 @@ int main(void)
         T(software_lookup_needs_no_mapping), T(software_lookup_forgets_as_a_window_does), T(software_lookup_never_writes_to_code),
         T(device_pages_are_remembered_and_forgotten), T(a_shared_window_keeps_what_is_common),
         T(a_space_that_comes_often_has_its_own), T(many_spaces_share_one),
-        T(a_table_that_does_not_change_is_not_compared_for_ever), T(whoever_writes_to_a_quiet_table_says_so),
+        T(pages_are_dropped_in_runs), T(a_table_that_does_not_change_is_not_compared_for_ever), T(whoever_writes_to_a_quiet_table_says_so),
         T(software_lookup_wakes_a_quiet_table),
     };
 
