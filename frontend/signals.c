@@ -26,7 +26,7 @@ static void *wait_for_signals(void *opaque)
 
     pthread_setname_np(pthread_self(), "signals");
     ending_signals(&set);
-    while (sigwait(&set, &signo) == 0) {
+    while (sigwait(&set, &signo) == 0 && !atomic_load(&s->is_released)) {
         uint8_t number = (uint8_t)signo;
 
         if (write(s->write_fd, &number, 1) < 0) {
@@ -74,7 +74,8 @@ out_close:
 
 void signals_release(struct signals *s)
 {
-    pthread_cancel(s->thread); /* in sigwait() or in a write that cannot block */
+    atomic_store(&s->is_released, true);
+    pthread_kill(s->thread, SIGTERM); /* not pthread_cancel(), which loads a library */
     pthread_join(s->thread, NULL);
     loop_remove_fd(s->loop, s->read_fd);
     close(s->read_fd);

@@ -4,6 +4,8 @@
 #define FRONTEND_SIGNALS_H
 
 #include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include "host/loop.h"
 
 typedef void signals_fn(void *opaque, int signo);
@@ -13,6 +15,7 @@ struct signals {
     struct loop *loop;
     int read_fd, write_fd;
     pthread_t thread;
+    atomic_bool is_released;
     signals_fn *fn;
     void *opaque;
 };
