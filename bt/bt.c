@@ -208,6 +208,7 @@ static struct block *lookup(struct bt *bt, uint32_t guest_rip, bool wants_entry,
     if (frame < 0)
         return NULL;
     code = (uint64_t)frame << 12 | (linear & GUEST_PAGE_MASK);
+    template_prefetch(bt, code, c->mode);
     b = tcache_find(bt, code, c, guest_rip);
     if (b && b->second_frame && code_frame(bt, c->w, (uint32_t)(linear + GUEST_PAGE_SIZE)) + 1 != b->second_frame) {
         tcache_kill(bt, b);

@@ -434,6 +434,7 @@ void rings_note(const struct cpu *cpu, struct ctx *from, struct ctx *to);
 /* reloc.c: the same code at another EIP. */
 /* A block of ctx's mode for this code, at any EIP, that a translation of today would equal; NULL: none. */
 const struct block *template_find(const struct bt *bt, uint64_t code, const struct ctx *ctx);
+void template_prefetch(const struct bt *bt, uint64_t code, uint32_t mode); /* template_find() will be called soon */
 void template_note(struct bt *bt, uint32_t index); /* of a new block */
 /* A copy of block t for guest_rip.  NULL: it must be translated. */
 struct block *relocate_block(struct bt *bt, const struct block *t, uint32_t guest_rip, bool has_entry);

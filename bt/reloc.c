@@ -37,6 +37,12 @@ static bool is_outdated(const struct bt *bt, const struct block *b)
     return false;
 }
 
+/* The dispatcher waits for memory more than for anything else: what is needed is asked for as soon as its place is known. */
+void template_prefetch(const struct bt *bt, uint64_t code, uint32_t mode)
+{
+    __builtin_prefetch(slot_of(bt, code, mode));
+}
+
 const struct block *template_find(const struct bt *bt, uint64_t code, const struct ctx *ctx)
 {
     uint32_t index = *slot_of(bt, code, ctx->mode);
@@ -122,6 +128,10 @@ struct block *relocate_block(struct bt *bt, const struct block *t, uint32_t gues
     uint32_t delta, v;
     struct block *b;
 
+    for (const uint8_t *p = bt->codemem.write + t->direct; p < bt->codemem.write + t->host_end; p += 64)
+        __builtin_prefetch(p);
+    __builtin_prefetch(bt->codemem.write + t->exits);
+    __builtin_prefetch(bt->relocs + t->reloc_first);
     if (!moved(t, guest_rip, t->guest_rip, &v) || !moved(t, guest_rip, t->guest_rip + t->guest_len, &v) || !may_move_exits(bt, t, guest_rip))
         return NULL;
     b = tcache_new(bt);
