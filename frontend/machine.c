@@ -206,13 +206,15 @@ static void deadline_passed(void *opaque)
 
 static void arm_host_timer(struct machine *m, uint64_t deadline_ns)
 {
-    uint64_t now = clock_now_ns(m->clock);
+    uint64_t now;
 
     m->armed_ns = deadline_ns;
-    if (deadline_ns == CLOCK_NEVER)
+    if (deadline_ns == CLOCK_NEVER) {
         deadline_disarm(m->deadline);
-    else
-        deadline_arm(m->deadline, deadline_ns > now ? deadline_ns - now : 0);
+        return;
+    }
+    now = clock_now_ns(m->clock);
+    deadline_arm(m->deadline, deadline_ns > now ? deadline_ns - now : 0);
 }
 
 /* The earliest deadline moved forward.  Only while the guest runs does that need the host timer: see run_turn(). */

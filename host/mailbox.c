@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 #include "host/log.h"
@@ -22,7 +23,8 @@ struct mailbox {
     pthread_mutex_t lock;
     sem_t posted; /* wakes the sleeper; no count of what is in the ring */
     struct mail *ring;
-    size_t length, head, count;
+    size_t length, head;
+    atomic_size_t count; /* changed with the lock held; looked at without: mostly there is nothing */
     void (*kick)(void *opaque);
     void *kick_opaque;
 };
@@ -96,11 +98,18 @@ static struct mail take(struct mailbox *m)
     return mail;
 }
 
+static bool is_empty(struct mailbox *m)
+{
+    return atomic_load(&m->count) == 0;
+}
+
 bool mailbox_run(struct mailbox *m)
 {
     bool has_run = false;
     size_t left;
 
+    if (is_empty(m))
+        return false;
     while (sem_trywait(&m->posted) == 0)
         ;
     pthread_mutex_lock(&m->lock);
@@ -127,16 +136,6 @@ void mailbox_drop(struct mailbox *m, const void *opaque)
             slot(m, i)->fn = NULL;
     }
     pthread_mutex_unlock(&m->lock);
-}
-
-static bool is_empty(struct mailbox *m)
-{
-    bool is_empty;
-
-    pthread_mutex_lock(&m->lock);
-    is_empty = m->count == 0;
-    pthread_mutex_unlock(&m->lock);
-    return is_empty;
 }
 
 void mailbox_wait(struct mailbox *m, uint64_t timeout_ns)
