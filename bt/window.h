@@ -98,7 +98,7 @@ uint32_t windows_fault_error(const struct windows *ws);
 int64_t window_code_frame(struct windows *ws, struct window *w, gla_t gla, bool is_fetched);
 /* Does every window that fetches page from frame also fetch other_page from other_frame?  (All frames + 1, as in window->code.) */
 bool windows_agree(const struct windows *ws, uint32_t page, uint32_t frame, uint32_t other_page, uint32_t other_frame);
-/* The frame now holds code: make it read-only in every window. */
+/* Somebody wants to hear of writes to the frame from now on: make it read-only in every window. */
 void windows_protect_frame(struct windows *ws, uint64_t frame);
 /* Bytes [off, off+len) of the guest's memory, in a frame with a code flag, were written by somebody without a window. */
 void windows_written(struct windows *ws, uint64_t off, uint64_t len);

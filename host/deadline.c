@@ -7,9 +7,7 @@
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
-
-#define NS_PER_S   1000000000ull
-#define FOREVER_NS (1000000000ull * NS_PER_S) /* 30 years; keeps time_t arithmetic safe */
+#include "host/util.h"
 
 struct deadline {
     timer_t timer;

@@ -16,7 +16,6 @@
 #include <unistd.h>
 #include "host/util.h"
 
-#define NS_PER_S   1000000000ull
 #define TIMERS     8
 #define NEVER      UINT64_MAX
 #define MAX_EVENTS 16

@@ -9,9 +9,8 @@
 #include <stdlib.h>
 #include <time.h>
 #include "host/log.h"
+#include "host/util.h"
 
-#define NS_PER_S     1000000000ull
-#define FOREVER_NS   (1000000000ull * NS_PER_S) /* 30 years; keeps time_t arithmetic safe */
 #define FIRST_LENGTH 16
 
 struct mail {

@@ -12,6 +12,9 @@
 #define MIB(n) ((uint64_t)(n) << 20)
 #define GIB(n) ((uint64_t)(n) << 30)
 
+#define NS_PER_S 1000000000ull
+#define FOREVER_NS (1000000000ull * NS_PER_S) /* 30 years; keeps time_t arithmetic safe */
+
 #define GUEST_PAGE_SHIFT 12
 #define GUEST_PAGE_SIZE 4096u
 #define GUEST_PAGE_MASK 4095u
