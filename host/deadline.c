@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
+#include "host/clock.h"
 #include "host/util.h"
 
 struct deadline {
@@ -59,7 +60,7 @@ int deadline_create(struct deadline **out, void (*fn)(void *opaque), void *opaqu
 
 static void set(struct deadline *d, uint64_t delay_ns)
 {
-    struct itimerspec spec = {.it_value = {.tv_sec = (time_t)(delay_ns / NS_PER_S), .tv_nsec = (long)(delay_ns % NS_PER_S)}};
+    struct itimerspec spec = {.it_value = {.tv_sec = (time_t)(delay_ns / CLOCK_NS_PER_S), .tv_nsec = (long)(delay_ns % CLOCK_NS_PER_S)}};
 
     timer_settime(d->timer, 0, &spec, NULL);
 }

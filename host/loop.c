@@ -14,6 +14,7 @@
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
+#include "host/clock.h"
 #include "host/util.h"
 
 #define TIMERS     8
@@ -52,7 +53,7 @@ static uint64_t now_ns(void)
     struct timespec ts;
 
     clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+    return (uint64_t)ts.tv_sec * CLOCK_NS_PER_S + (uint64_t)ts.tv_nsec;
 }
 
 static int epoll_set(struct loop *l, int op, int fd, uint32_t events, uint64_t serial)
@@ -193,8 +194,8 @@ static void program_timer(struct loop *l)
             earliest = l->timers[i].deadline_ns;
     }
     if (earliest != NEVER) {
-        spec.it_value.tv_sec = (time_t)(earliest / NS_PER_S);
-        spec.it_value.tv_nsec = (long)(earliest % NS_PER_S);
+        spec.it_value.tv_sec = (time_t)(earliest / CLOCK_NS_PER_S);
+        spec.it_value.tv_nsec = (long)(earliest % CLOCK_NS_PER_S);
     }
     timerfd_settime(l->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL);
 }

@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
+#include "host/clock.h"
 #include "host/log.h"
 #include "host/util.h"
 
@@ -146,8 +147,8 @@ void mailbox_wait(struct mailbox *m, uint64_t timeout_ns)
     if (timeout_ns > FOREVER_NS)
         timeout_ns = FOREVER_NS;
     ns = (uint64_t)until.tv_nsec + timeout_ns;
-    until.tv_sec += (time_t)(ns / NS_PER_S);
-    until.tv_nsec = (long)(ns % NS_PER_S);
+    until.tv_sec += (time_t)(ns / CLOCK_NS_PER_S);
+    until.tv_nsec = (long)(ns % CLOCK_NS_PER_S);
     while (is_empty(m)) {
         if (sem_clockwait(&m->posted, CLOCK_MONOTONIC, &until) < 0 && errno == ETIMEDOUT)
             break;

@@ -12,8 +12,7 @@
 #define MIB(n) ((uint64_t)(n) << 20)
 #define GIB(n) ((uint64_t)(n) << 30)
 
-#define NS_PER_S 1000000000ull
-#define FOREVER_NS (1000000000ull * NS_PER_S) /* 30 years; keeps time_t arithmetic safe */
+#define FOREVER_NS 1000000000000000000ull /* 30 years; keeps time_t arithmetic safe */
 
 #define GUEST_PAGE_SHIFT 12
 #define GUEST_PAGE_SIZE 4096u
