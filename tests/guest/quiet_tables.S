@@ -72,17 +72,7 @@ again:  settle  0, A, 0xaaa
         is_at   LINEAR(4), 0xbbb
 
         settle  5, A, 0xaaa
-        movl    $0x0a000000, request            /* fw_cfg's DMA writes "QEMU": page 554D4000h, where there is no memory */
-        movl    $0x04000000, request + 4
-        movl    $0, request + 8
-        movl    $TABLE(5), %eax
-        bswap   %eax
-        movl    %eax, request + 12
-        movl    $request, %eax
-        bswap   %eax
-        movl    $0x518, %edx
-        outl    %eax, %dx
-        expect  request, $0
+        dma_signature TABLE(5), request         /* page 554D4000h, where there is no memory */
         reload
         is_at   LINEAR(5), 0xffffffff
 

@@ -11,17 +11,7 @@
         rep movsb
         call    run
         expect  %ebx, $0
-        movl    $0x0a000000, request            /* big-endian: select, read */
-        movl    $0x04000000, request + 4
-        movl    $0, request + 8
-        movl    $CODE, %eax
-        bswap   %eax
-        movl    %eax, request + 12
-        movl    $request, %eax
-        bswap   %eax
-        movl    $0x518, %edx
-        outl    %eax, %dx
-        expect  request, $0
+        dma_signature CODE, request
         expect  CODE, $0x554d4551
         call    run
         expect  %ebx, $8                        /* two pushes */
