@@ -289,7 +289,7 @@ static void table_rest(struct windows *ws, struct ptable *t)
     ws->stats.quiet++;
 }
 
-/* The tables in frame, which is written to, are compared again. */
+/* The tables in frame, which is written to or no longer used, are compared again. */
 static void tables_wake(struct windows *ws, uint64_t frame)
 {
     for (unsigned i = 0; i < ws->n_quiet;) {
@@ -306,14 +306,16 @@ static void tables_wake(struct windows *ws, uint64_t frame)
         ws->quiet[i] = ws->quiet[--ws->n_quiet];
     }
     ws->code_flags[frame] &= (uint8_t)~FRAME_TABLE;
-    ws->stats.woken++;
 }
 
 void windows_written(struct windows *ws, uint64_t off, uint64_t len)
 {
-    for (uint64_t frame = off >> 12; frame <= (off + len - 1) >> 12 && frame < ws->n_frames; frame++)
-        if (ws->code_flags[frame] & FRAME_TABLE)
-            tables_wake(ws, frame);
+    for (uint64_t frame = off >> 12; frame <= (off + len - 1) >> 12 && frame < ws->n_frames; frame++) {
+        if (!(ws->code_flags[frame] & FRAME_TABLE))
+            continue;
+        tables_wake(ws, frame);
+        ws->stats.woken++;
+    }
 }
 
 static void table_remove_user(struct windows *ws, struct ptable *t, const struct window *w, uint32_t base)
@@ -952,8 +954,8 @@ static enum window_fault land(struct windows *ws, struct window *w, gla_t gla, b
     l->frame = l->run.mem_off >> 12;
     if (l->frame >= ws->n_frames)
         return WINDOW_DEVICE;
-    if (is_write && (ws->code_flags[l->frame] & FRAME_TABLE))
-        tables_wake(ws, l->frame);
+    if (is_write)
+        windows_written(ws, l->run.mem_off, 1);
     l->is_writable = l->r.may_write && (l->r.is_dirty || l->r.levels == 0) && l->run.is_writable && frame_is_writable(ws, l->frame);
     if (is_write && !l->is_writable)
         return l->run.is_writable ? WINDOW_CODE_WRITE : WINDOW_DEVICE;

@@ -100,7 +100,7 @@ int64_t window_code_frame(struct windows *ws, struct window *w, gla_t gla, bool 
 bool windows_agree(const struct windows *ws, uint32_t page, uint32_t frame, uint32_t other_page, uint32_t other_frame);
 /* Somebody wants to hear of writes to the frame from now on: make it read-only in every window. */
 void windows_protect_frame(struct windows *ws, uint64_t frame);
-/* Bytes [off, off+len) of the guest's memory, in a frame with a code flag, were written by somebody without a window. */
+/* Bytes [off, off+len) of the guest's memory, were or are about to be written. */
 void windows_written(struct windows *ws, uint64_t off, uint64_t len);
 
 #endif

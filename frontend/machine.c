@@ -238,7 +238,7 @@ static void run_engine(struct machine *m)
     m->is_in_engine = false;
 }
 
-/* Without the signal, which would cost more than to sleep for so long. */
+/* Without the host timer: a timed wait costs less than its signal. */
 static void sleep_until_deadline(struct machine *m, uint64_t deadline_ns)
 {
     uint64_t now = clock_now_ns(m->clock);
