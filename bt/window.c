@@ -17,7 +17,11 @@
 #define OWN_VISITS 8       /* an address space that comes so often, with fewer than MAX_OWN others in between, gets one */
 #define LOW_GUARD 65536 /* string instructions that count down stop here, at their first byte below */
 _Static_assert(LOW_GUARD >= HMEM_GUARD_BELOW && WINDOW_GUARD > 1ull << 31, "sums with a displacement end in the window or a guard");
-#define RESERVED_BYTES (LOW_GUARD + 2 * WINDOW_BYTES + WINDOW_GUARD) /* room to align, and the guards */
+#define WINDOW_STRIDE (WINDOW_BYTES + WINDOW_GUARD)
+/* Host addresses far below those the kernel chooses by itself: from the stack downwards or, in the layout of an unlimited stack, upwards
+ * from a third of 47 bits. */
+#define FIRST_WINDOW 0x180000000000ull
+#define LAST_WINDOW  0x280000000000ull
 #define MAX_MAPS 40000     /* of vm.max_map_count's usual 65530 */
 #define CHUNK_PAGES 64     /* of physically contiguous memory mapped around a fault */
 #define AROUND_PAGES 8     /* neighbours looked at on each side for 4 KiB pages */
@@ -81,6 +85,7 @@ struct windows {
     struct { uint32_t last, visits; } seldom[1 << RECENT_BITS]; /* by the index of recent; last in rebases */
     unsigned max_win;
     unsigned n_win;
+    uint64_t next_base;                      /* host address of the next window */
     struct ptable *hash[4096];
     struct ptable *quiet[MAX_QUIET];
     unsigned n_quiet;
@@ -99,11 +104,29 @@ struct windows {
 
 /* --- host mappings --- */
 
-static void *reserve(uint64_t len)
+/* A window whose guards are mapped without rights.  What lies between is free: to map a page there and to unmap it costs half of what
+ * it does in a mapping, which must be split.  NULL: no room. */
+static uint8_t *reserve(struct windows *ws)
 {
-    void *p = mmap(NULL, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    for (; ws->next_base < LAST_WINDOW; ws->next_base += WINDOW_STRIDE) {
+        uint8_t *base = (uint8_t *)ws->next_base, *low = base - LOW_GUARD;
+        void *p = mmap(low, WINDOW_STRIDE, PROT_NONE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
 
-    return p == MAP_FAILED ? NULL : p;
+        if (p == low) {
+            munmap(base, WINDOW_BYTES);
+            ws->next_base += WINDOW_STRIDE;
+            return base;
+        }
+        if (p != MAP_FAILED)
+            munmap(p, WINDOW_STRIDE); /* a kernel before 4.17 takes the address for a hint */
+    }
+    return NULL;
+}
+
+static void unreserve(uint8_t *base)
+{
+    munmap(base - LOW_GUARD, WINDOW_STRIDE);
 }
 
 static void *zeroed(uint64_t len)
@@ -115,8 +138,7 @@ static void *zeroed(uint64_t len)
 
 static void unmap_pages(struct window *w, uint32_t first, uint32_t n)
 {
-    if (mmap(w->base + ((uint64_t)first << 12), (uint64_t)n << 12, PROT_NONE,
-             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED)
+    if (munmap(w->base + ((uint64_t)first << 12), (uint64_t)n << 12) != 0)
         BUG("cannot unmap guest pages: %s", strerror(errno));
 }
 
@@ -584,7 +606,7 @@ static struct window *window_alloc(struct windows *ws)
         if (!ws->win[i]->is_used)
             return ws->win[i];
     if (ws->n_win < ws->max_win) {
-        uint8_t *base = reserve(RESERVED_BYTES);
+        uint8_t *base = reserve(ws);
 
         w = calloc(1, sizeof(*w));
         if (w && base) {
@@ -593,14 +615,14 @@ static struct window *window_alloc(struct windows *ws)
             w->noted = zeroed(WINDOW_PAGES * sizeof(*w->noted));
         }
         if (w && base && w->page && w->code && w->noted) {
-            /* 4 GiB-aligned, so that truncating a host address to 32 bits gives the linear address. */
-            w->base = (uint8_t *)(((uintptr_t)base + LOW_GUARD + WINDOW_BYTES - 1) & ~(uintptr_t)(WINDOW_BYTES - 1));
-            w->reserved = base;
+            w->base = base;
             w->index = ws->n_win;
             ws->win[ws->n_win++] = w;
             ws->stats.windows++;
             return w;
         }
+        if (base)
+            unreserve(base);
         free(w);
         w = NULL;
     }
@@ -1109,6 +1131,7 @@ struct windows *windows_create(struct cpu *cpu, struct soft *soft, bool may_shar
     ws->opaque = opaque;
     ws->epoch = 1;
     ws->max_win = FEW_WINDOWS;
+    ws->next_base = FIRST_WINDOW;
     ws->n_frames = guestmem_size(ws->guestmem) >> 12;
     ws->rmap_head = zeroed(ws->n_frames * sizeof(*ws->rmap_head) + 4096);
     if (!ws->rmap_head) {
@@ -1126,7 +1149,7 @@ void windows_destroy(struct windows *ws)
         struct window *w = ws->win[i];
 
         window_reset(ws, w);
-        munmap(w->reserved, RESERVED_BYTES);
+        unreserve(w->base);
         munmap(w->page, WINDOW_PAGES * sizeof(*w->page));
         munmap(w->code, WINDOW_PAGES * sizeof(*w->code));
         munmap(w->noted, WINDOW_PAGES * sizeof(*w->noted));

@@ -34,13 +34,12 @@ struct window_key {
 };
 
 struct window {
-    uint8_t *base;      /* host address of linear 0, 4 GiB-aligned */
+    uint8_t *base;      /* host address of linear 0, 4 GiB-aligned, so that cutting a host address to 32 bits gives the linear one */
     uint32_t *code;     /* per linear page: frame + 1 if verified fetchable, else 0.  Read by translated code */
     unsigned index;
     bool is_used;
     struct window_key key;
     /* private to window.c */
-    uint8_t *reserved;  /* what mmap gave, to be aligned */
     uint32_t *page;     /* per linear page: 0, or (frame + 1) << 1 | writable */
     uint32_t *noted;    /* per linear page: frame + 1 if the reverse map has a node for it there */
     uint64_t last_use, synced_epoch, maps;
