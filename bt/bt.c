@@ -16,7 +16,7 @@
 #include "cpu/avx.h"
 #include "host/log.h"
 
-#define DEFAULT_CACHE_BYTES MIB(64)
+#define DEFAULT_CACHE_BYTES MIB(128)
 #define HWCAP2_FSGSBASE 2
 #define RETURN_STACK_GUARD 4096
 #define SEEN_BITS 20
@@ -208,13 +208,13 @@ static struct block *lookup(struct bt *bt, uint32_t guest_rip, bool wants_entry,
     if (frame < 0)
         return NULL;
     code = (uint64_t)frame << 12 | (linear & GUEST_PAGE_MASK);
-    template_prefetch(bt, code, c->mode);
-    b = tcache_find(bt, code, c, guest_rip);
+    template_prefetch(bt, code, c);
+    b = tcache_find(bt, code, c->kind, guest_rip);
     if (b && b->second_frame && code_frame(bt, c->w, (uint32_t)(linear + GUEST_PAGE_SIZE)) + 1 != b->second_frame) {
         tcache_kill(bt, b);
         b = NULL;
     }
-    if (!b || (wants_entry && !b->indirect)) {
+    if (!b || (wants_entry && !b->before)) {
         unsigned avail = GUEST_PAGE_SIZE - (linear & GUEST_PAGE_MASK);
         const struct block *t = bt_has(bt, BT_RELOC) ? template_find(bt, code, c) : NULL;
 
@@ -246,8 +246,8 @@ static struct block *lookup(struct bt *bt, uint32_t guest_rip, bool wants_entry,
         if (!b)
             return NULL;
     }
-    if (!bt->lockstep && b->indirect)
-        ctx_set_jump(c, guest_rip, bt->codemem.exec + b->indirect);
+    if (!bt->lockstep && b->before)
+        ctx_set_jump(c, guest_rip, bt->codemem.exec + block_start(b));
     return b;
 }
 
@@ -269,7 +269,7 @@ static void chain(struct bt *bt, const struct chain_site *site, const struct blo
     uint32_t stub = cache_off(bt, (const uint8_t *)site) - CHAIN_CALL_BYTES; /* site follows the call of stub_chain */
     uint32_t end = site->jump_end & CHAIN_OFFSET;
     unsigned gated = site->jump_end >> CHAIN_GATED_SHIFT & 3;
-    uint32_t entry = gated >= b->gate ? b->gated : b->direct, to = entry;
+    uint32_t entry = b->direct + (gated >= b->gate ? b->gated : 0), to = entry;
 
     if ((site->jump_end & CHAIN_CROSSES_PAGE) && !(bt_has(bt, BT_LINKS) && links_add(bt, bt->ctx->w, tcache_by_host(bt, bt->codemem.exec + end - 1), b, end, stub))) {
         if (bt->e.end - bt->e.p < BLOCK_ROOM)
@@ -721,10 +721,10 @@ static void rearm_poll(struct cpu *cpu)
 
 const uint8_t *bt_resume_with_rf(struct bt *bt, const struct block *b)
 {
-    if (!b->resumed)
+    if (b->resumed == NO_RESUMED)
         return NULL;
     bt->cpu->eflags &= ~EFLAGS_RF;
-    return bt->codemem.exec + b->resumed;
+    return bt->codemem.exec + b->direct + b->resumed;
 }
 
 static void run_block(struct bt *bt)
@@ -893,6 +893,23 @@ static bool make_return_stack(struct bt *bt)
     return true;
 }
 
+static void free_tables(struct bt *bt)
+{
+    if (bt->blocks != MAP_FAILED)
+        munmap(bt->blocks, bt->cache_bytes);
+    free(bt->by_host);
+    free(bt->recover);
+    free(bt->relocs);
+    free(bt->kinds);
+    free(bt->templates);
+    free(bt->frame_blocks);
+    free(bt->frame_kills);
+    free(bt->frame_sites);
+    free(bt->seen);
+    free(bt->hash);
+    free(bt);
+}
+
 struct bt *bt_create(struct cpu *cpu, const struct bt_options *opt, const char **why)
 {
     struct bt *bt = aligned_alloc(64, (sizeof(*bt) + 63) & ~(size_t)63);
@@ -907,6 +924,7 @@ struct bt *bt_create(struct cpu *cpu, const struct bt_options *opt, const char *
     bt->cpu = cpu;
     bt->opt = *opt;
     bt->table_fd = -1;
+    bt->cache_bytes = opt->cache_bytes ? opt->cache_bytes : DEFAULT_CACHE_BYTES;
     bt->n_frames = guestmem_size(cpu->board.guestmem) >> 12;
     bt->has_fsgsbase = (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE) != 0;
     __builtin_cpu_init();
@@ -921,9 +939,10 @@ struct bt *bt_create(struct cpu *cpu, const struct bt_options *opt, const char *
     if (opt->is_lockstep || !opt->want_tiers)
         bt->opt.without |= 1u << BT_TIERS;
     bt->frame_blocks = calloc(bt->n_frames + 1, sizeof(*bt->frame_blocks));
-    bt->by_host = calloc((opt->cache_bytes ? opt->cache_bytes : DEFAULT_CACHE_BYTES) / BY_HOST_STEP + 2, sizeof(*bt->by_host));
-    error = codemem_create(&bt->codemem, opt->cache_bytes ? opt->cache_bytes : DEFAULT_CACHE_BYTES, true);
-    if (error || !bt->frame_blocks || !bt->frame_kills || !bt->frame_sites || !bt->seen || !bt->by_host || !bt->templates ||
+    bt->by_host = calloc(bt->cache_bytes / BY_HOST_STEP + 2, sizeof(*bt->by_host));
+    bt->blocks = mmap(NULL, bt->cache_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    error = codemem_create(&bt->codemem, bt->cache_bytes, true);
+    if (error || bt->blocks == MAP_FAILED || !bt->frame_blocks || !bt->frame_kills || !bt->frame_sites || !bt->seen || !bt->by_host || !bt->templates ||
         !bt->hash) {
         *why = error ? "cannot map the code cache (does the host forbid generated code?)" : "out of memory";
         goto out_free;
@@ -972,14 +991,7 @@ out_codemem:
         close(bt->table_fd);
     codemem_destroy(&bt->codemem);
 out_free:
-    free(bt->by_host);
-    free(bt->templates);
-    free(bt->frame_blocks);
-    free(bt->frame_kills);
-    free(bt->frame_sites);
-    free(bt->seen);
-    free(bt->hash);
-    free(bt);
+    free_tables(bt);
     return NULL;
 }
 
@@ -999,18 +1011,7 @@ void bt_destroy(struct bt *bt)
     munmap(bt->return_stack, RETURN_STACK_GUARD + RETURN_STACK_BYTES + 4096);
     close(bt->table_fd);
     codemem_destroy(&bt->codemem);
-    for (unsigned i = 0; i < BLOCK_CHUNKS && bt->blocks[i]; i++)
-        free(bt->blocks[i]);
-    free(bt->by_host);
-    free(bt->recover);
-    free(bt->relocs);
-    free(bt->templates);
-    free(bt->frame_blocks);
-    free(bt->frame_kills);
-    free(bt->frame_sites);
-    free(bt->seen);
-    free(bt->hash);
-    free(bt);
+    free_tables(bt);
 }
 
 unsigned bt_counters(const struct bt *bt, struct bt_counter *out, unsigned max)

@@ -84,28 +84,28 @@ void block_dump(const struct bt *bt, const struct block *b, FILE *f)
     char symbol[256];
     unsigned n;
 
-    symbol_of(bt, b->guest_rip + b->cs_base, symbol, sizeof(symbol));
+    symbol_of(bt, block_linear(bt, b), symbol, sizeof(symbol));
     fprintf(f, "block %#x%s%s%s, %u instructions, mode %#x, cs base %#x; guest code:\n", b->guest_rip, symbol[0] ? " <" : "", symbol,
-            symbol[0] ? ">" : "", b->n_insns, b->mode, b->cs_base);
+            symbol[0] ? ">" : "", b->n_insns, block_kind(bt, b)->mode, block_kind(bt, b)->cs_base);
     for (uint32_t rip = b->guest_rip; (n = block_bytes(bt, b, rip, bytes)) != 0;)
-        rip += dump_one(f, bytes, n, rip, b->mode & MODE_CS32 ? 4 : 2);
+        rip += dump_one(f, bytes, n, rip, block_kind(bt, b)->mode & MODE_CS32 ? 4 : 2);
     fprintf(f, "host code (offsets in the code cache; %#x is where direct jumps enter):\n", b->direct);
-    dump_host(bt, block_start(b), b->host_end, f);
+    dump_host(bt, block_start(b), block_end(b), f);
     fputs("exits:\n", f);
     dump_host(bt, b->exits, b->exits + b->n_exits * (uint32_t)CHAIN_EXIT_BYTES, f);
 }
 /* One line per block, as tools/perf/Documentation/jit-interface.txt of Linux describes. */
 void perf_map_add(struct bt *bt, const struct block *b)
 {
-    uint32_t linear = b->guest_rip + b->cs_base;
+    uint32_t linear = block_linear(bt, b);
     char symbol[256];
 
     if (!bt->perf_map)
         return;
     symbol_of(bt, linear, symbol, sizeof(symbol));
     if (!symbol[0])
-        snprintf(symbol, sizeof(symbol), "guest_%08x_%s", linear, (b->mode >> MODE_CPL_SHIFT & 3) == 3 ? "user" : "kernel");
-    fprintf(bt->perf_map, "%lx %x %s\n", (unsigned long)(uintptr_t)(bt->codemem.exec + b->direct), b->host_end - b->direct,
+        snprintf(symbol, sizeof(symbol), "guest_%08x_%s", linear, (block_kind(bt, b)->mode >> MODE_CPL_SHIFT & 3) == 3 ? "user" : "kernel");
+    fprintf(bt->perf_map, "%lx %x %s\n", (unsigned long)(uintptr_t)(bt->codemem.exec + b->direct), b->host_len,
             symbol);
 }
 

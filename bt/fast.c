@@ -102,7 +102,7 @@ static const struct block *find_block(struct bt *bt, const struct ctx *c, uint32
 
     if (!frame || rip > c->cs_limit)
         return NULL;
-    b = tcache_find(bt, (uint64_t)(frame - 1) << GUEST_PAGE_SHIFT | (linear & GUEST_PAGE_MASK), c, rip);
+    b = tcache_find(bt, (uint64_t)(frame - 1) << GUEST_PAGE_SHIFT | (linear & GUEST_PAGE_MASK), c->kind, rip);
     return b && !b->second_frame ? b : NULL;
 }
 
@@ -424,10 +424,10 @@ const uint8_t *fast_miss(struct bt *bt, uint32_t guest_rip)
     if (bt->lockstep || !bt_has(bt, BT_FAST) || atomic_load_explicit(&bt->cpu->exit_request, memory_order_relaxed))
         return FAST_LOOKUP;
     b = find_block(bt, c, guest_rip);
-    if (!b || !b->indirect)
+    if (!b || !b->before)
         return FAST_LOOKUP;
     bt->stats.fast_lookups++;
-    ctx_set_jump(c, guest_rip, bt->codemem.exec + b->indirect);
+    ctx_set_jump(c, guest_rip, bt->codemem.exec + block_start(b));
     return bt->codemem.exec + b->direct;
 }
 

@@ -104,9 +104,9 @@ static void edge_cut(struct bt *bt, struct edge *e)
     e->n_jumps = 0;
 }
 
-static uint32_t page_of(const struct block *b)
+static uint32_t page_of(const struct bt *bt, const struct block *b)
 {
-    return (uint32_t)(b->cs_base + b->guest_rip) >> GUEST_PAGE_SHIFT;
+    return block_linear(bt, b) >> GUEST_PAGE_SHIFT;
 }
 
 static uint32_t frame_of(const struct block *b)
@@ -116,14 +116,14 @@ static uint32_t frame_of(const struct block *b)
 
 bool links_add(struct bt *bt, const struct window *w, const struct block *from, const struct block *to, uint32_t jump_end, uint32_t stub)
 {
-    uint32_t page = page_of(from), frame = frame_of(from);
+    uint32_t page = page_of(bt, from), frame = frame_of(from);
     struct edge *e;
     void *p;
 
     /* A block of one instruction in two pages: the second one may be jumped from, too. */
-    if (from->second_frame || w->code[page] != frame || w->code[page_of(to)] != frame_of(to))
+    if (from->second_frame || w->code[page] != frame || w->code[page_of(bt, to)] != frame_of(to))
         return false;
-    e = edge_get(bt->links, node_get(bt->links, page, frame), node_get(bt->links, page_of(to), frame_of(to)));
+    e = edge_get(bt->links, node_get(bt->links, page, frame), node_get(bt->links, page_of(bt, to), frame_of(to)));
     if (e->is_guarded)
         return false;
     if (!windows_agree(bt->windows, page, frame, e->to->page, e->to->frame)) {

@@ -150,7 +150,7 @@ static bool step_ahead(struct lockstep *ls, const struct block *b)
 
     if (!in || (!may_look_ahead(in) && !may_change_segments(cpu, in)))
         return false;
-    next = (rip + in->len) & (b->mode & MODE_CS32 ? 0xffffffffu : 0xffffu);
+    next = (rip + in->len) & (block_kind(ls->bt, b)->mode & MODE_CS32 ? 0xffffffffu : 0xffffu);
     do {
         cpu_probe_execute(cpu, in);
     } while (is_rep_string(in) && (uint32_t)cpu->rip == rip && !ls->probe.is_stopped && ++rounds < MAX_REP_ROUNDS);
@@ -162,7 +162,7 @@ static bool step_ahead(struct lockstep *ls, const struct block *b)
     take_regs(&ls->states[ls->n_states++], cpu);
     if (cpu->is_mode_stale)
         cpu_update_mode(cpu);
-    if (cpu->mode != b->mode)
+    if (cpu->mode != block_kind(ls->bt, b)->mode)
         return false;
     return (uint32_t)cpu->rip == next; /* a branch taken leaves the block */
 }
@@ -241,7 +241,7 @@ _Noreturn static void report(struct lockstep *ls, const struct block *b, unsigne
     const struct regs *want = &ls->states[last];
 
     fprintf(stderr, "ringer: lock-step difference in %s after %u of %u instructions of the block at %#x (mode %#x, cs base %#x)\n",
-            what, n, b->n_insns, b->guest_rip, b->mode, b->cs_base);
+            what, n, b->n_insns, b->guest_rip, block_kind(ls->bt, b)->mode, block_kind(ls->bt, b)->cs_base);
     print_regs("before", &ls->states[0]);
     print_regs("interpreter", want);
     print_regs("translated", got);
@@ -346,7 +346,7 @@ static bool is_excused(struct lockstep *ls, const struct block *b, unsigned n, s
     /* An SSE instruction that raises an unmasked exception sets the sticky flags first (SDM 1 11.5.2); the look-ahead took them back. */
     if (ls->bt->is_fp_fault && n < ls->n_states && has_fpu(ls, b, n))
         fpu[FX_MXCSR] = (uint8_t)((fpu[FX_MXCSR] & ~0x3f) | (ls->fpu[n][FX_MXCSR] & 0x3f));
-    if (!avail || insn_decode(&in, bytes, avail, b->mode & MODE_CS32 ? 4 : 2) != DECODE_OK)
+    if (!avail || insn_decode(&in, bytes, avail, block_kind(ls->bt, b)->mode & MODE_CS32 ? 4 : 2) != DECODE_OK)
         return false;
     if (ls->bt->is_fp_fault && (in.desc->attr & ATTR_MMX) && (in.desc->attr & ATTR_SSE) && n < ls->n_states && has_fpu(ls, b, n))
         restore_top(fpu, ls->fpu[n]);
@@ -354,10 +354,10 @@ static bool is_excused(struct lockstep *ls, const struct block *b, unsigned n, s
     if (n == ls->n_states - 1 && is_rep_string(&in) && got->rip == want->rip)
         return true;
     /* The slow path of POPF, and of IRET in real mode, is called out after its own tests spoiled flags that the instruction replaces. */
-    if ((insn_is(&in, op_popf) || (insn_is(&in, op_iret) && !mode_is_protected(b->mode))) && n < ls->n_states)
+    if ((insn_is(&in, op_popf) || (insn_is(&in, op_iret) && !mode_is_protected(block_kind(ls->bt, b)->mode))) && n < ls->n_states)
         got->eflags = (got->eflags & ~EFLAGS_NATIVE) | (want->eflags & EFLAGS_NATIVE);
     /* INT and far CALL in place may have pushed a part of their frame when they fault; the interpreter pushes the same again. */
-    if ((!mode_is_protected(b->mode) && insn_is(&in, op_int)) || insn_is(&in, op_call_far_ptr) || insn_is(&in, op_call_far_ind))
+    if ((!mode_is_protected(block_kind(ls->bt, b)->mode) && insn_is(&in, op_int)) || insn_is(&in, op_call_far_ptr) || insn_is(&in, op_call_far_ind))
         ls->spoiled = 8;
     return false;
 }

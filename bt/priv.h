@@ -24,9 +24,7 @@
 #define JUMP_TABLE_PIECE 64 /* entries cleared together */
 #define RETURN_STACK_BYTES (64 * 1024)
 #define BLOCK_MAX_INSNS 32
-#define BLOCK_HASH_BITS 19
-#define BLOCK_CHUNK 2048u
-#define BLOCK_CHUNKS 8192u
+#define BLOCK_HASH_BITS 18
 #define BY_HOST_STEP 512u
 #define TEMPLATE_BITS 17
 #define RELOCS_MAX 1024 /* places of one block that depend on where it lies */
@@ -153,28 +151,39 @@ struct recover {
 
 enum gate { GATE_NONE, GATE_X87, GATE_SSE, GATE_AVX }; /* each includes those before it */
 
-struct block { /* what is looked for often comes first, in one line of the cache */
+/* What the translations of a kind of code have in common besides their bytes. */
+struct kind {
+    uint32_t mode, cs_base, cs_limit;
+};
+
+/* One line of the cache. */
+struct block {
     /* key */
     uint64_t code; /* frame << 12 | offset */
-    uint32_t guest_rip, mode, cs_base, cs_limit;
-    struct block *hash_next;
-    uint32_t indirect, direct, gated, host_end; /* cache offsets: entries (indirect: 0 if none; gated: after the FP gate), end */
-    uint32_t number;       /* of blocks translated before it */
-    uint32_t second_frame; /* + 1, of a block made of one instruction that crosses a page; 0: none */
-    uint32_t resumed; /* entry that does not poll before the first instruction; 0: none, or that instruction might see RF */
-    uint16_t guest_len, n_insns;
-    uint32_t exits;        /* cache offset of the first exit, in the cold area */
-    uint8_t n_exits;       /* CHAIN_EXIT_BYTES each */
-    uint8_t gate; /* enum gate needed */
-    bool is_dead;
-    bool is_relocatable;   /* may be copied to another EIP */
-    uint32_t recover_first, n_recover; /* of bt->recover; the same ones for all copies of a block */
-    uint32_t reloc_first;              /* of bt->relocs, too */
-    uint16_t n_relocs;
-    struct in_frame { /* doubly linked, for both frames: libraries that are elsewhere in each process make long lists */
-        struct block *next, *prev;
-    } in_frame, in_frame2;
-};
+    uint32_t guest_rip;
+    uint32_t kind;           /* index of bt->kinds */
+    uint32_t hash_next;      /* index of a block + 1; 0: none */
+    uint32_t direct;         /* cache offset of the entry that all direct jumps come to; what follows is counted from there */
+    uint16_t host_len;
+    uint16_t gated;          /* entry behind the FP gate; 0: it has none */
+    uint16_t resumed;        /* entry that does not poll before the first instruction, or NO_RESUMED: that instruction might see RF */
+    uint8_t before;          /* host bytes from the indirect entry to the direct one; 0: it has none */
+    uint8_t n_insns;
+    uint16_t guest_len;
+    uint8_t n_exits;         /* CHAIN_EXIT_BYTES each */
+    uint8_t gate : 2;        /* enum gate needed */
+    uint8_t is_dead : 1;
+    uint8_t is_relocatable : 1; /* may be copied to another EIP */
+    uint8_t is_second : 1;   /* no block: it stands in the list of the second frame for the block before it */
+    uint32_t exits;          /* cache offset of the first exit, in the cold area */
+    uint32_t recover_first;  /* of bt->recover; the same ones for all copies of a block */
+    uint32_t reloc_first;    /* of bt->relocs, too */
+    uint16_t n_recover, n_relocs;
+    uint32_t second_frame;   /* + 1, of a block made of one instruction that crosses a page; 0: none */
+    uint32_t in_frame_next, in_frame_prev; /* index + 1; doubly linked: libraries that are elsewhere in each process make long lists */
+} __attribute__((aligned(64)));
+_Static_assert(sizeof(struct block) == 64, "a block is a line of the cache");
+#define NO_RESUMED UINT16_MAX
 
 /* The context that code of another one goes to by loading CS; of the same window.  In real and virtual-8086 mode by selector, and mode and
  * limit are the same; in protected mode by the serial number of an entry of segments.h. */
@@ -190,6 +199,7 @@ struct ctx {
     struct ctx *hash_next;
     struct window *w;
     uint32_t mode, cs_base, cs_limit;
+    uint32_t kind; /* the same, as blocks say it */
     uint64_t filled[JUMP_TABLE_ENTRIES / 64 / JUMP_TABLE_PIECE]; /* a bit for each piece of jump_table that may hold something */
     uint32_t *jump_table; /* host addresses; private copy-on-write mapping, every entry initially the miss stub */
     bool far_is_shared;          /* far is an empty one that all have: until there is an entry, in protected mode */
@@ -270,9 +280,11 @@ struct bt {
     uint8_t *return_stack;
     int table_fd; /* memfd template of a jump table */
 
-    struct block **hash; /* BLOCK_HASH_SIZE chains */
-    struct block *blocks[BLOCK_CHUNKS]; /* BLOCK_CHUNK each, in the order of host offsets; block_at() */
+    uint64_t cache_bytes;   /* host code and the tables of blocks together: then the cache is full */
+    uint32_t *hash;         /* 1 << BLOCK_HASH_BITS chains of indexes + 1 */
+    struct block *blocks;   /* in the order of host offsets; as large as the code cache, which counts them too */
     uint32_t n_blocks;
+    uint32_t first_number;  /* block_number() of the first one */
     uint32_t *by_host; /* index of the block at each BY_HOST_STEP bytes of the cache, or of the next one */
     uint32_t n_by_host;
     struct recover *recover;
@@ -282,7 +294,9 @@ struct bt {
     uint16_t new_relocs[RELOCS_MAX]; /* of the block that is being translated */
     uint32_t *templates;    /* 1 + index of a block, by code and mode; 0: none */
     uint32_t site_changed[1 << SITE_HASH_BITS]; /* blocks there were when a site changed last, by a hash of its 64 bytes of memory */
-    struct block **frame_blocks; /* per frame */
+    struct kind *kinds;
+    uint32_t n_kinds, cap_kinds;
+    uint32_t *frame_blocks;      /* per frame: index of a block + 1 */
     uint8_t *frame_kills;        /* per frame: how often its code was given up lately because it was written to */
     uint64_t kills_since_ns;
     uint64_t n_frames;
@@ -315,9 +329,27 @@ struct bt {
 #endif
 };
 
-static inline struct block *block_at(const struct bt *bt, uint32_t index)
+/* Blocks were translated before this one, since the translator was made. */
+static inline uint32_t block_number(const struct bt *bt, const struct block *b)
 {
-    return &bt->blocks[index / BLOCK_CHUNK][index % BLOCK_CHUNK];
+    return bt->first_number + (uint32_t)(b - bt->blocks);
+}
+static inline const struct kind *block_kind(const struct bt *bt, const struct block *b)
+{
+    return &bt->kinds[b->kind];
+}
+static inline uint32_t block_linear(const struct bt *bt, const struct block *b)
+{
+    return block_kind(bt, b)->cs_base + b->guest_rip;
+}
+/* Cache offsets. */
+static inline uint32_t block_end(const struct block *b)
+{
+    return b->direct + b->host_len;
+}
+static inline uint32_t block_start(const struct block *b)
+{
+    return b->direct - b->before;
 }
 
 static inline bool bt_has(const struct bt *bt, enum bt_technique t)
@@ -351,11 +383,9 @@ void stubs_generate(struct bt *bt);
 bool tcache_has_room(struct bt *bt);
 /* Room for one more than n elements at *p; ends the program if there is no memory. */
 void bt_grow(void **p, uint32_t n, uint32_t *cap, size_t size);
-struct block *tcache_find(struct bt *bt, uint64_t code, const struct ctx *ctx, uint32_t guest_rip);
-/* The same for the contexts of block b. */
-struct block *tcache_find_like(struct bt *bt, uint64_t code, const struct block *b, uint32_t guest_rip);
+struct block *tcache_find(struct bt *bt, uint64_t code, uint32_t kind, uint32_t guest_rip); /* NULL: none */
 struct block *tcache_new(struct bt *bt); /* zeroed; the next call returns the same one if it was not inserted */
-void tcache_insert(struct bt *bt, struct block *b);
+void tcache_insert(struct bt *bt, struct block *b); /* tcache_new()'s, filled in; there was room */
 struct block *tcache_by_host(const struct bt *bt, const uint8_t *host_pc); /* NULL: not in a block */
 static inline uint32_t recover_rip(const struct block *b, const struct recover *r)
 {
@@ -434,7 +464,7 @@ void rings_note(const struct cpu *cpu, struct ctx *from, struct ctx *to);
 /* reloc.c: the same code at another EIP. */
 /* A block of ctx's mode for this code, at any EIP, that a translation of today would equal; NULL: none. */
 const struct block *template_find(const struct bt *bt, uint64_t code, const struct ctx *ctx);
-void template_prefetch(const struct bt *bt, uint64_t code, uint32_t mode); /* template_find() will be called soon */
+void template_prefetch(const struct bt *bt, uint64_t code, const struct ctx *ctx); /* template_find() will be called soon */
 void template_note(struct bt *bt, uint32_t index); /* of a new block */
 /* A copy of block t for guest_rip.  NULL: it must be translated. */
 struct block *relocate_block(struct bt *bt, const struct block *t, uint32_t guest_rip, bool has_entry);
@@ -450,11 +480,6 @@ void emit_exit(struct bt *bt, uint32_t target_rip, uint32_t jump_end);
  * one anyhow.  NULL if the first instruction cannot be fetched or decoded (let the interpreter fault). */
 struct block *translate_block(struct bt *bt, struct ctx *ctx, uint32_t guest_rip, uint64_t code, int64_t second_frame, const struct block *t,
                               bool has_entry);
-static inline uint32_t block_start(const struct block *b)
-{
-    return b->indirect ? b->indirect : b->direct;
-}
-
 /* xlat_flow.c: code that jumps to target if its page is still mapped to the same frame, else through the jump table. */
 const uint8_t *xlat_emit_guard(struct bt *bt, const struct ctx *ctx, const struct block *target, uint32_t entry);
 

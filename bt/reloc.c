@@ -13,17 +13,17 @@
 #define EIP_MIN 0x1000
 #define EIP_MAX 0xffffdfffu
 
-static uint32_t *slot_of(const struct bt *bt, uint64_t code, uint32_t mode)
+static uint32_t *slot_of(const struct bt *bt, uint64_t code, uint32_t kind)
 {
-    return &bt->templates[((code ^ (uint64_t)mode << 32) * 0x9e3779b97f4a7c15ull) >> (64 - TEMPLATE_BITS)];
+    return &bt->templates[((code ^ (uint64_t)kind << 32) * 0x9e3779b97f4a7c15ull) >> (64 - TEMPLATE_BITS)];
 }
 
 void template_note(struct bt *bt, uint32_t index)
 {
-    const struct block *b = block_at(bt, index);
+    const struct block *b = &bt->blocks[index];
 
     if (b->is_relocatable)
-        *slot_of(bt, b->code, b->mode) = index + 1;
+        *slot_of(bt, b->code, b->kind) = index + 1;
 }
 
 /* Did a site in the block change since it was translated? */
@@ -32,26 +32,26 @@ static bool is_outdated(const struct bt *bt, const struct block *b)
     uint64_t sites = bt->frame_sites[b->code >> GUEST_PAGE_SHIFT], end = b->code + b->guest_len;
 
     for (uint64_t line = b->code & ~63ull; line < end; line += 64)
-        if ((sites & site_bit(line)) && b->number < bt->site_changed[site_line(line)])
+        if ((sites & site_bit(line)) && block_number(bt, b) < bt->site_changed[site_line(line)])
             return true;
     return false;
 }
 
 /* The dispatcher waits for memory more than for anything else: what is needed is asked for as soon as its place is known. */
-void template_prefetch(const struct bt *bt, uint64_t code, uint32_t mode)
+void template_prefetch(const struct bt *bt, uint64_t code, const struct ctx *ctx)
 {
-    __builtin_prefetch(slot_of(bt, code, mode));
+    __builtin_prefetch(slot_of(bt, code, ctx->kind));
 }
 
 const struct block *template_find(const struct bt *bt, uint64_t code, const struct ctx *ctx)
 {
-    uint32_t index = *slot_of(bt, code, ctx->mode);
+    uint32_t index = *slot_of(bt, code, ctx->kind);
     const struct block *b;
 
     if (index == 0)
         return NULL;
-    b = block_at(bt, index - 1);
-    if (b->code != code || b->mode != ctx->mode || b->cs_base != ctx->cs_base || b->cs_limit != ctx->cs_limit || b->is_dead)
+    b = &bt->blocks[index - 1];
+    if (b->code != code || b->kind != ctx->kind || b->is_dead)
         return NULL;
     return is_outdated(bt, b) ? NULL : b;
 }
@@ -88,7 +88,7 @@ static bool copy_code(const struct bt *bt, const struct block *t, uint32_t guest
 {
     uint32_t v;
 
-    memcpy(p, bt->codemem.write + t->direct, t->host_end - t->direct);
+    memcpy(p, bt->codemem.write + t->direct, t->host_len);
     for (unsigned i = 0; i < t->n_relocs; i++) {
         uint16_t r = bt->relocs[t->reloc_first + i];
         uint8_t *at = p + (r & ((1u << RELOC_KIND_SHIFT) - 1));
@@ -128,7 +128,7 @@ struct block *relocate_block(struct bt *bt, const struct block *t, uint32_t gues
     uint32_t delta, v;
     struct block *b;
 
-    for (const uint8_t *p = bt->codemem.write + t->direct; p < bt->codemem.write + t->host_end; p += 64)
+    for (const uint8_t *p = bt->codemem.write + t->direct; p < bt->codemem.write + block_end(t); p += 64)
         __builtin_prefetch(p);
     __builtin_prefetch(bt->codemem.write + t->exits);
     __builtin_prefetch(bt->relocs + t->reloc_first);
@@ -137,17 +137,13 @@ struct block *relocate_block(struct bt *bt, const struct block *t, uint32_t gues
     b = tcache_new(bt);
     *b = *t;
     b->guest_rip = guest_rip;
-    b->hash_next = NULL;
     emit_entries(bt, b, has_entry);
     if (!copy_code(bt, t, guest_rip, b->direct, bt->e.p)) {
         bt->e.p = start;
         return NULL;
     }
     delta = b->direct - t->direct;
-    b->gated += delta;
-    b->resumed += b->resumed ? delta : 0;
-    b->host_end += delta;
-    bt->e.p = bt->codemem.write + b->host_end;
+    bt->e.p = bt->codemem.write + block_end(b);
     b->exits = cache_off(bt, emit_here(&bt->cold));
     for (unsigned i = 0; i < t->n_exits; i++) {
         const struct chain_site *site = exit_of(bt, t, i);
@@ -178,15 +174,14 @@ static void clear_jumps(const struct bt *bt, const struct block *b, uint8_t *p)
 
 bool relocated_equals(const struct bt *bt, const struct block *b, const struct block *fresh)
 {
-    uint32_t size = b->host_end - b->direct;
+    uint32_t size = b->host_len;
     uint8_t *bytes = malloc(2 * size);
     bool is_equal;
 
     if (!bytes)
         BUG("out of memory for blocks");
-    is_equal = fresh->host_end - fresh->direct == size && fresh->n_relocs == b->n_relocs && fresh->n_recover == b->n_recover &&
-               fresh->gated - fresh->direct == b->gated - b->direct &&
-               (fresh->resumed ? fresh->resumed - fresh->direct : 0) == (b->resumed ? b->resumed - b->direct : 0) && fresh->guest_len == b->guest_len && fresh->n_insns == b->n_insns &&
+    is_equal = fresh->host_len == size && fresh->n_relocs == b->n_relocs && fresh->n_recover == b->n_recover &&
+               fresh->gated == b->gated && fresh->resumed == b->resumed && fresh->guest_len == b->guest_len && fresh->n_insns == b->n_insns &&
                fresh->gate == b->gate && fresh->is_relocatable && exits_equal(bt, b, fresh) &&
                (!b->n_relocs || !memcmp(bt->relocs + fresh->reloc_first, bt->relocs + b->reloc_first, b->n_relocs * sizeof(*bt->relocs))) &&
                !memcmp(bt->recover + fresh->recover_first, bt->recover + b->recover_first, b->n_recover * sizeof(*bt->recover)) &&

@@ -11,56 +11,58 @@
 #include "host/log.h"
 
 #define CTX_PER_WINDOW 8
+#define BLOCK_TABLES 4096 /* bytes of tables one block may take at most, about */
 #define SITE_PATIENCE 64
 #define SITE_PATIENCE_MAX 9 /* 64 << 9 fits 16 bits */
 #define SOFT_FILLS 4
 #define SOFT_CREDIT_MAX 32 /* times what one miss gives */
 
 /* Blocks of one page are near each other. */
-static unsigned block_hash(uint64_t code, uint32_t rip, uint32_t mode)
+static uint32_t *hash_slot(const struct bt *bt, uint64_t code, uint32_t rip, uint32_t kind)
 {
-    uint64_t page = (code >> GUEST_PAGE_SHIFT ^ (uint64_t)(rip >> GUEST_PAGE_SHIFT) << 21 ^ (uint64_t)mode << 41) * 0x9e3779b97f4a7c15ull;
+    uint64_t page = (code >> GUEST_PAGE_SHIFT ^ (uint64_t)(rip >> GUEST_PAGE_SHIFT) << 21 ^ (uint64_t)kind << 41) * 0x9e3779b97f4a7c15ull;
 
-    return (unsigned)((page >> (64 - BLOCK_HASH_BITS)) + (code & GUEST_PAGE_MASK)) & ((1u << BLOCK_HASH_BITS) - 1);
+    return &bt->hash[((page >> (64 - BLOCK_HASH_BITS)) + (code & GUEST_PAGE_MASK)) & ((1u << BLOCK_HASH_BITS) - 1)];
 }
 
-static struct block *find(struct bt *bt, uint64_t code, uint32_t guest_rip, uint32_t mode, uint32_t cs_base, uint32_t cs_limit)
+static struct block *block_or_null(const struct bt *bt, uint32_t index_1)
 {
-    struct block *b = bt->hash[block_hash(code, guest_rip, mode)];
+    return index_1 ? &bt->blocks[index_1 - 1] : NULL;
+}
 
-    while (b && (b->code != code || b->guest_rip != guest_rip || b->mode != mode || b->cs_base != cs_base || b->cs_limit != cs_limit))
-        b = b->hash_next;
+static uint32_t index_1(const struct bt *bt, const struct block *b)
+{
+    return b ? (uint32_t)(b - bt->blocks) + 1 : 0;
+}
+
+struct block *tcache_find(struct bt *bt, uint64_t code, uint32_t kind, uint32_t guest_rip)
+{
+    struct block *b = block_or_null(bt, *hash_slot(bt, code, guest_rip, kind));
+
+    while (b && (b->code != code || b->guest_rip != guest_rip || b->kind != kind))
+        b = block_or_null(bt, b->hash_next);
     return b;
-}
-
-struct block *tcache_find(struct bt *bt, uint64_t code, const struct ctx *ctx, uint32_t guest_rip)
-{
-    return find(bt, code, guest_rip, ctx->mode, ctx->cs_base, ctx->cs_limit);
-}
-
-struct block *tcache_find_like(struct bt *bt, uint64_t code, const struct block *b, uint32_t guest_rip)
-{
-    return find(bt, code, guest_rip, b->mode, b->cs_base, b->cs_limit);
 }
 
 struct block *tcache_new(struct bt *bt)
 {
-    struct block **chunk = &bt->blocks[bt->n_blocks / BLOCK_CHUNK], *b;
+    struct block *b = &bt->blocks[bt->n_blocks];
 
-    if (!*chunk)
-        *chunk = malloc(BLOCK_CHUNK * sizeof(**chunk));
-    if (!*chunk)
-        BUG("out of memory for blocks");
-    b = block_at(bt, bt->n_blocks);
     *b = (struct block){0};
     return b;
+}
+
+static uint64_t bytes_used(const struct bt *bt)
+{
+    return (uint64_t)(bt->e.p - bt->codemem.write) + (uint64_t)(bt->codemem.write + bt->codemem.size - bt->e.end) +
+           bt->n_blocks * sizeof(*bt->blocks) + bt->n_recover * sizeof(*bt->recover) + bt->n_relocs * sizeof(*bt->relocs);
 }
 
 bool tcache_has_room(struct bt *bt)
 {
     bool needs_cold = bt->cold.end - bt->cold.p < COLD_ROOM;
 
-    if (bt->e.end - bt->e.p < BLOCK_ROOM + (needs_cold ? COLD_CHUNK : 0))
+    if (bytes_used(bt) + BLOCK_ROOM + (needs_cold ? COLD_CHUNK : 0) + BLOCK_TABLES > bt->cache_bytes)
         return false;
     if (needs_cold) {
         bt->e.end -= COLD_CHUNK;
@@ -94,61 +96,63 @@ void tcache_add_recover(struct bt *bt, struct block *b, uint32_t guest_rip, stru
     b->n_recover++;
 }
 
-static struct in_frame *in_frame_of(struct block *b, uint64_t frame)
-{
-    return b->code >> 12 == frame ? &b->in_frame : &b->in_frame2;
-}
-
-static void link_frame(struct bt *bt, struct block *b, uint64_t frame)
-{
-    struct block *first = bt->frame_blocks[frame];
-
-    *in_frame_of(b, frame) = (struct in_frame){.next = first};
-    if (first)
-        in_frame_of(first, frame)->prev = b;
-    bt->frame_blocks[frame] = b;
-}
-
-static void unlink_frame(struct bt *bt, struct block *b, uint64_t frame)
-{
-    struct in_frame *in = in_frame_of(b, frame);
-
-    if (in->next)
-        in_frame_of(in->next, frame)->prev = in->prev;
-    if (in->prev)
-        in_frame_of(in->prev, frame)->next = in->next;
-    else
-        bt->frame_blocks[frame] = in->next;
-    if (!bt->frame_blocks[frame])
-        guestmem_code_flags(bt->cpu->board.guestmem)[frame] &= (uint8_t)~FRAME_TRANSLATED;
-}
-
-void tcache_insert(struct bt *bt, struct block *b)
+/* A block, or what stands for its second frame, in the list of its frame. */
+static void link_frame(struct bt *bt, struct block *b)
 {
     uint64_t frame = b->code >> 12;
-    struct block **head = &bt->hash[block_hash(b->code, b->guest_rip, b->mode)];
+    struct block *first = block_or_null(bt, bt->frame_blocks[frame]);
     uint8_t *flags = guestmem_code_flags(bt->cpu->board.guestmem);
 
-    for (; bt->n_by_host * BY_HOST_STEP < b->host_end; bt->n_by_host++)
-        bt->by_host[bt->n_by_host] = bt->n_blocks;
-    template_note(bt, bt->n_blocks++);
-    b->hash_next = *head;
-    *head = b;
-    link_frame(bt, b, frame);
+    b->in_frame_next = index_1(bt, first);
+    b->in_frame_prev = 0;
+    if (first)
+        first->in_frame_prev = index_1(bt, b);
+    bt->frame_blocks[frame] = index_1(bt, b);
     if (!(flags[frame] & FRAME_TRANSLATED)) {
         flags[frame] |= FRAME_TRANSLATED;
         windows_protect_frame(bt->windows, frame);
     }
-    if (b->second_frame && b->second_frame - 1 != frame) {
-        uint64_t f2 = b->second_frame - 1;
+}
 
-        link_frame(bt, b, f2);
-        if (!(flags[f2] & FRAME_TRANSLATED)) {
-            flags[f2] |= FRAME_TRANSLATED;
-            windows_protect_frame(bt->windows, f2);
-        }
+static void unlink_frame(struct bt *bt, const struct block *b)
+{
+    uint64_t frame = b->code >> 12;
+
+    if (b->in_frame_next)
+        block_or_null(bt, b->in_frame_next)->in_frame_prev = b->in_frame_prev;
+    if (b->in_frame_prev)
+        block_or_null(bt, b->in_frame_prev)->in_frame_next = b->in_frame_next;
+    else
+        bt->frame_blocks[frame] = b->in_frame_next;
+    if (!bt->frame_blocks[frame])
+        guestmem_code_flags(bt->cpu->board.guestmem)[frame] &= (uint8_t)~FRAME_TRANSLATED;
+}
+
+static bool has_second(const struct block *b)
+{
+    return b->second_frame && b->second_frame - 1 != b->code >> 12;
+}
+
+void tcache_insert(struct bt *bt, struct block *b)
+{
+    uint32_t *head = hash_slot(bt, b->code, b->guest_rip, b->kind);
+
+    for (; bt->n_by_host * BY_HOST_STEP < block_end(b); bt->n_by_host++)
+        bt->by_host[bt->n_by_host] = bt->n_blocks;
+    template_note(bt, bt->n_blocks++);
+    b->hash_next = *head;
+    *head = index_1(bt, b);
+    link_frame(bt, b);
+    if (has_second(b)) {
+        struct block *second = tcache_new(bt);
+
+        second->code = (uint64_t)(b->second_frame - 1) << 12;
+        second->direct = block_end(b);
+        second->is_second = second->is_dead = true;
+        bt->n_blocks++;
+        link_frame(bt, second);
     }
-    b->number = (uint32_t)bt->stats.blocks++;
+    bt->stats.blocks++;
 }
 
 struct block *tcache_by_host(const struct bt *bt, const uint8_t *host_pc)
@@ -160,9 +164,9 @@ struct block *tcache_by_host(const struct bt *bt, const uint8_t *host_pc)
     off = cache_off(bt, host_pc);
     if (off / BY_HOST_STEP >= bt->n_by_host)
         return NULL;
-    for (i = bt->by_host[off / BY_HOST_STEP]; i < bt->n_blocks && block_at(bt, i)->host_end <= off; i++)
+    for (i = bt->by_host[off / BY_HOST_STEP]; i < bt->n_blocks && block_end(&bt->blocks[i]) <= off; i++)
         ;
-    return i < bt->n_blocks && block_at(bt, i)->direct <= off ? block_at(bt, i) : NULL;
+    return i < bt->n_blocks && bt->blocks[i].direct <= off ? &bt->blocks[i] : NULL;
 }
 
 const struct recover *tcache_recover(const struct bt *bt, const struct block *b, const uint8_t *host_pc)
@@ -198,15 +202,15 @@ static void overwrite_entries(struct bt *bt, const struct block *b)
     struct emit e = bt->e;
 
     e.end = bt->codemem.write + bt->codemem.size;
-    if (b->indirect) {
-        e.p = bt->codemem.write + b->indirect;
+    if (b->before) {
+        e.p = bt->codemem.write + block_start(b);
         emit_jmp(&e, bt->stub_miss);
     }
     e.p = bt->codemem.write + b->direct;
-    if (b->gated != b->direct) {
+    if (b->gated) {
         uint8_t *over = emit_short(&e, CC_JMP); /* the gate's call is shorter than what follows */
 
-        e.p = bt->codemem.write + b->gated;
+        e.p = bt->codemem.write + b->direct + b->gated;
         emit_patch8(&e, over);
     }
     emit_mov_ri32(&e, H_R8, b->guest_rip);
@@ -215,17 +219,17 @@ static void overwrite_entries(struct bt *bt, const struct block *b)
 
 void tcache_kill(struct bt *bt, struct block *b)
 {
-    struct block **link = &bt->hash[block_hash(b->code, b->guest_rip, b->mode)];
+    uint32_t *link = hash_slot(bt, b->code, b->guest_rip, b->kind);
 
     if (b->is_dead)
         return;
-    while (*link && *link != b)
-        link = &(*link)->hash_next;
+    while (*link && *link != index_1(bt, b))
+        link = &block_or_null(bt, *link)->hash_next;
     if (*link)
         *link = b->hash_next;
-    unlink_frame(bt, b, b->code >> 12);
-    if (b->second_frame && b->second_frame - 1 != b->code >> 12)
-        unlink_frame(bt, b, b->second_frame - 1);
+    unlink_frame(bt, b);
+    if (has_second(b))
+        unlink_frame(bt, b + 1);
     b->is_dead = true;
     overwrite_entries(bt, b);
     bt->stats.dead_blocks++;
@@ -237,13 +241,15 @@ void tcache_invalidate(struct bt *bt, uint64_t off, uint64_t len)
     uint64_t end = off + len;
 
     for (uint64_t frame = off >> 12; frame <= (end - 1) >> 12 && frame < bt->n_frames; frame++) {
-        struct block *b = bt->frame_blocks[frame], *next;
+        struct block *b = block_or_null(bt, bt->frame_blocks[frame]), *next;
 
         for (; b; b = next) {
             uint64_t b_end = b->code + b->guest_len;
 
-            next = in_frame_of(b, frame)->next;
-            if (b->second_frame || (b->code < end && b_end > off))
+            next = block_or_null(bt, b->in_frame_next);
+            if (b->is_second)
+                tcache_kill(bt, b - 1);
+            else if (b->second_frame || (b->code < end && b_end > off))
                 tcache_kill(bt, b);
         }
     }
@@ -254,20 +260,15 @@ void tcache_flush(struct bt *bt)
     uint8_t *flags = guestmem_code_flags(bt->cpu->board.guestmem);
 
     for (uint32_t i = 0; i < bt->n_blocks; i++) {
-        const struct block *b = block_at(bt, i);
+        uint64_t frame = bt->blocks[i].code >> 12;
 
-        if (!b->is_dead) {
-            bt->frame_blocks[b->code >> 12] = NULL;
-            flags[b->code >> 12] &= (uint8_t)~FRAME_TRANSLATED;
-            if (b->second_frame) {
-                bt->frame_blocks[b->second_frame - 1] = NULL;
-                flags[b->second_frame - 1] &= (uint8_t)~FRAME_TRANSLATED;
-            }
-        }
+        bt->frame_blocks[frame] = 0;
+        flags[frame] &= (uint8_t)~FRAME_TRANSLATED;
     }
+    bt->first_number += bt->n_blocks;
     memset(bt->hash, 0, sizeof(*bt->hash) << BLOCK_HASH_BITS);
     bt->n_blocks = bt->n_by_host = 0;
-    bt->n_recover = bt->n_relocs = 0;
+    bt->n_recover = bt->n_relocs = bt->n_kinds = 0;
     memset(bt->templates, 0, sizeof(*bt->templates) << TEMPLATE_BITS);
     bt->e.p = bt->codemem.write + bt->code_start;
     bt->e.end = bt->codemem.write + bt->codemem.size;
@@ -424,6 +425,19 @@ struct ctx *ctx_find(struct bt *bt, const struct window *w, uint32_t mode, uint3
     return c;
 }
 
+static uint32_t kind_of(struct bt *bt, struct kind k)
+{
+    void *p = bt->kinds;
+
+    for (uint32_t i = 0; i < bt->n_kinds; i++)
+        if (bt->kinds[i].mode == k.mode && bt->kinds[i].cs_base == k.cs_base && bt->kinds[i].cs_limit == k.cs_limit)
+            return i;
+    bt_grow(&p, bt->n_kinds, &bt->cap_kinds, sizeof(*bt->kinds));
+    bt->kinds = p;
+    bt->kinds[bt->n_kinds] = k;
+    return bt->n_kinds++;
+}
+
 struct ctx *ctx_current(struct bt *bt)
 {
     const struct cpu *cpu = bt->cpu;
@@ -439,7 +453,8 @@ struct ctx *ctx_current(struct bt *bt)
     c = calloc(1, sizeof(*c));
     if (!c)
         BUG("out of memory for contexts");
-    *c = (struct ctx){.hash_next = *head, .w = w, .mode = cpu->mode, .cs_base = cs_base, .cs_limit = cs_limit};
+    *c = (struct ctx){.hash_next = *head, .w = w, .mode = cpu->mode, .cs_base = cs_base, .cs_limit = cs_limit,
+                      .kind = kind_of(bt, (struct kind){cpu->mode, cs_base, cs_limit})};
     if (!reset_jump_table(bt, c))
         BUG("cannot make a context");
     init_far(c);
@@ -455,7 +470,7 @@ struct ctx *ctx_current(struct bt *bt)
 /* Blocks translated by now may hold it as it was: none shall be copied. */
 static void site_changed(struct bt *bt, uint64_t code)
 {
-    bt->site_changed[site_line(code)] = (uint32_t)bt->stats.blocks;
+    bt->site_changed[site_line(code)] = bt->first_number + bt->n_blocks;
 }
 
 static struct site *site_slot(const struct bt *bt, uint64_t code)
@@ -528,11 +543,11 @@ bool site_note_fill(struct bt *bt, const struct block *b, uint64_t code)
         return false;
     s = site_take(bt, code);
     if (s->is_soft)
-        return b->number < s->soft_since; /* translated before */
+        return block_number(bt, b) < s->soft_since; /* translated before */
     if (s->is_callout || ++s->fills < SOFT_FILLS << s->soft_patience)
         return false;
     bt->soft->budget[s - bt->sites] = SOFT_CREDIT;
-    s->soft_since = (uint32_t)bt->stats.blocks;
+    s->soft_since = bt->first_number + bt->n_blocks;
     site_changed(bt, code);
     return s->is_soft = true;
 }

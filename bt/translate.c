@@ -259,7 +259,7 @@ static unsigned scan(struct xlat *x, struct insn *insns, uint32_t *rips, const u
             break;
         if (code_size == 2 && rip > 0xffff)
             break;
-        if (x->joins && in->desc->iclass == BRANCH && off < avail && tcache_find_like(x->bt, x->b->code + off, x->b, rip))
+        if (x->joins && in->desc->iclass == BRANCH && off < avail && tcache_find(x->bt, x->b->code + off, x->b->kind, rip))
             break;
     }
     return n;
@@ -327,7 +327,8 @@ static void emit_body(struct xlat *x)
         unsigned n_exits = x->n_exits, n_relocs = x->e->n_relocs, icount = x->icount, gated = x->gated;
         int sp_delta = x->sp_delta;
         uint8_t *start = x->e->p;
-        uint32_t n_recover = x->bt->n_recover, b_recover = x->b->n_recover;
+        uint32_t n_recover = x->bt->n_recover;
+        uint16_t b_recover = x->b->n_recover;
 
         xlat_recover(x, FIX_NONE);
         x->icount++;
@@ -370,9 +371,11 @@ void emit_entries(struct bt *bt, struct block *b, bool has_indirect)
 {
     struct emit *e = &bt->e;
 
-    b->indirect = has_indirect ? cache_off(bt, emit_here(e)) : 0;
+    const uint8_t *start = e->p;
+
     if (has_indirect)
         (void)xlat_expect_r8(e, b->guest_rip, bt->stub_miss, NULL);
+    b->before = (uint8_t)(e->p - start);
     b->direct = cache_off(bt, emit_here(e));
 }
 
@@ -459,9 +462,7 @@ static struct block *translate(struct bt *bt, const struct ctx *ctx, uint32_t gu
 
     x.b = tcache_new(bt);
     x.b->guest_rip = guest_rip;
-    x.b->cs_base = ctx->cs_base;
-    x.b->cs_limit = ctx->cs_limit;
-    x.b->mode = ctx->mode;
+    x.b->kind = ctx->kind;
     x.b->code = code;
     x.page = view + (code & ~(uint64_t)GUEST_PAGE_MASK);
     if (second_frame >= 0) {
@@ -478,7 +479,7 @@ static struct block *translate(struct bt *bt, const struct ctx *ctx, uint32_t gu
     }
     if (x.n == 0)
         return NULL;
-    x.b->n_insns = (uint16_t)x.n;
+    x.b->n_insns = (uint8_t)x.n;
     x.b->guest_len = (uint16_t)(rips[x.n - 1] + insns[x.n - 1].len - guest_rip);
     x.b->recover_first = bt->n_recover;
     emit_entries(bt, x.b, has_entry || !may_be_copied(&x));
@@ -489,24 +490,25 @@ static struct block *translate(struct bt *bt, const struct ctx *ctx, uint32_t gu
     tcache_add_recover(bt, x.b, guest_rip, (struct recover){0});
     for (unsigned i = 0; i < x.n; i++)
         if (gate_of(&insns[i]) > x.b->gate)
-            x.b->gate = (uint8_t)gate_of(&insns[i]);
+            x.b->gate = gate_of(&insns[i]) & 3;
     emit_gate(&x, x.b->gate);
-    x.b->gated = cache_off(bt, emit_here(x.e));
+    x.b->gated = (uint16_t)(cache_off(bt, emit_here(x.e)) - x.b->direct);
     gated_write = x.e->p;
     if (x.b->second_frame)
         emit_second_page_guard(&x);
     bool has_poll = needs_poll(&x);
     if (has_poll)
         emit_poll(&x);
+    x.b->resumed = NO_RESUMED;
     if (!x.b->second_frame && may_resume_at(&insns[0]) && !(has_poll && x.b->gate != GATE_NONE))
-        x.b->resumed = has_poll ? cache_off(bt, emit_here(x.e)) : x.b->direct;
+        x.b->resumed = has_poll ? (uint16_t)(cache_off(bt, emit_here(x.e)) - x.b->direct) : 0;
     xlat_segment_begin(&x);
     emit_body(&x);
     pad_entry(&x, gated_write);
     xlat_finish_exits(&x);
     if (emit_is_full(x.e))
         BUG("block at %#x does not fit %u bytes", guest_rip, BLOCK_ROOM);
-    x.b->host_end = cache_off(bt, emit_here(x.e));
+    x.b->host_len = (uint16_t)(cache_off(bt, emit_here(x.e)) - x.b->direct);
     keep_relocs(&x);
     return x.b;
 }
@@ -517,7 +519,7 @@ static void check_relocated(struct bt *bt, const struct ctx *ctx, const struct b
     struct emit e = bt->e, cold = bt->cold;
     bool has_room = tcache_has_room(bt); /* for the second one */
     uint32_t n_recover = bt->n_recover, n_relocs = bt->n_relocs;
-    struct block *fresh = has_room ? translate(bt, ctx, b->guest_rip, b->code, -1, b, b->indirect != 0) : NULL;
+    struct block *fresh = has_room ? translate(bt, ctx, b->guest_rip, b->code, -1, b, b->before != 0) : NULL;
 
     if (!has_room)
         return;
@@ -545,12 +547,11 @@ struct block *translate_block(struct bt *bt, struct ctx *ctx, uint32_t guest_rip
         return NULL;
     bt->stats.relocated += is_copy;
     bt->stats.guest_bytes += b->guest_len;
-    bt->stats.host_bytes += b->host_end - block_start(b) + b->n_exits * CHAIN_EXIT_BYTES;
+    bt->stats.host_bytes += block_end(b) - block_start(b) + b->n_exits * CHAIN_EXIT_BYTES;
     tcache_insert(bt, b);
     if (is_copy && bt->opt.is_checked)
         check_relocated(bt, ctx, b);
-    log_at(LOG_BT, "block %#x+%u mode %#x: %u insns, %u host bytes", guest_rip, b->guest_len, b->mode, b->n_insns,
-           b->host_end - b->direct);
+    log_at(LOG_BT, "block %#x+%u mode %#x: %u insns, %u host bytes", guest_rip, b->guest_len, ctx->mode, b->n_insns, b->host_len);
     if (log_mask & LOG_CODE)
         block_dump(bt, b, stderr);
     perf_map_add(bt, b);

@@ -71,7 +71,7 @@ const uint8_t *xlat_emit_guard(struct bt *bt, const struct ctx *ctx, const struc
 {
     struct emit *e = &bt->e;
     const uint8_t *guard = emit_here(e);
-    uint32_t page = (uint32_t)(target->guest_rip + target->cs_base) >> 12;
+    uint32_t page = block_linear(bt, target) >> 12;
 
     emit_load(e, H_R8, HOT(code_map), 8);                            /* mov  r8, code_map          */
     emit_load(e, H_R8, HMEM(H_R8, page * 4), 4);                     /* mov  r8d, [r8+page*4]      */
