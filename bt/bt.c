@@ -191,6 +191,15 @@ static int64_t code_frame(struct bt *bt, struct window *w, uint32_t linear)
     return (int64_t)w->code[page] - 1; /* which may be gone again */
 }
 
+static void set_jump(struct bt *bt, struct ctx *c, uint32_t guest_rip, const struct block *b)
+{
+    if (ctx_is_crowded(c)) {
+        jump_table_grow(bt, c);
+        hot_of(bt->cpu)->jump_table = (uint64_t)(uintptr_t)c->jump_table;
+    }
+    ctx_set_jump(c, guest_rip, bt->codemem.exec + block_start(b), bt->stub_miss);
+}
+
 /* The block at EIP in the current context, translated if need be, and noted in the jump table if it has an entry for that; wants_entry: it
  * shall have one.  NULL: let the interpreter take the instruction (fetch fault, segment limit), or, with bt->ctx NULL, look again. */
 static struct block *lookup(struct bt *bt, uint32_t guest_rip, bool wants_entry, bool *is_left_cold)
@@ -247,7 +256,7 @@ static struct block *lookup(struct bt *bt, uint32_t guest_rip, bool wants_entry,
             return NULL;
     }
     if (!bt->lockstep && b->before)
-        ctx_set_jump(c, guest_rip, bt->codemem.exec + block_start(b));
+        set_jump(bt, c, guest_rip, b);
     return b;
 }
 
@@ -286,7 +295,7 @@ static void chain(struct bt *bt, const struct chain_site *site, const struct blo
 /* Translated code stopped at an instruction: take back the count of those that were not executed. */
 static void uncount(struct bt *bt, const struct recover *r)
 {
-    if (bt->opt.want_counts || bt->lockstep)
+    if (bt->is_counting)
         hot_of(bt->cpu)->icount -= r->rest;
 }
 
@@ -385,7 +394,7 @@ static const uint8_t *on_callout(struct bt *bt)
     bt->causes[site.cause].count++;
     const struct block *b = NULL;
     uint64_t rest = 0;
-    if (bt->opt.want_counts || bt->lockstep) {
+    if (bt->is_counting) {
         b = tcache_by_host(bt, resume - 1);
         rest = tcache_recover(bt, b, resume - 1)->rest;
     }
@@ -860,24 +869,6 @@ static void on_space_changed(void *opaque)
 
 /* --- life --- */
 
-static int make_table_template(struct bt *bt)
-{
-    uint32_t entries[GUEST_PAGE_SIZE / 4];
-    int fd = memfd_create("ringer-jump-table", MFD_CLOEXEC);
-
-    if (fd < 0)
-        return -errno;
-    for (size_t i = 0; i < ARRAY_SIZE(entries); i++)
-        entries[i] = (uint32_t)(uintptr_t)bt->stub_miss;
-    for (size_t done = 0; done < JUMP_TABLE_ENTRIES * 4; done += sizeof(entries)) {
-        if (write(fd, entries, sizeof(entries)) != sizeof(entries)) {
-            close(fd);
-            return -EIO;
-        }
-    }
-    return fd;
-}
-
 static bool make_return_stack(struct bt *bt)
 {
     struct bt_hot *hot = hot_of(bt->cpu);
@@ -923,6 +914,7 @@ struct bt *bt_create(struct cpu *cpu, const struct bt_options *opt, const char *
     memset(bt, 0, sizeof(*bt));
     bt->cpu = cpu;
     bt->opt = *opt;
+    bt->is_counting = opt->want_counts || opt->is_lockstep;
     bt->table_fd = -1;
     bt->cache_bytes = opt->cache_bytes ? opt->cache_bytes : DEFAULT_CACHE_BYTES;
     bt->n_frames = guestmem_size(cpu->board.guestmem) >> 12;
@@ -960,7 +952,7 @@ struct bt *bt_create(struct cpu *cpu, const struct bt_options *opt, const char *
     if (opt->is_checked)
         check_generate(bt);
     bt->code_start = (uint32_t)(bt->e.p - bt->codemem.write);
-    bt->table_fd = make_table_template(bt);
+    bt->table_fd = jump_table_template(bt->stub_miss);
     if (bt->table_fd < 0 || !make_return_stack(bt)) {
         *why = "out of memory";
         goto out_codemem;

@@ -262,6 +262,14 @@ void emit_pext32(struct emit *e, int dst, int src, int mask)
     vex_rvm(e, 2, 0xf5, dst, src, mask);
 }
 
+void emit_pext32_mem(struct emit *e, int dst, int src, struct hmem mask)
+{
+    struct hinsn h = {.op = {0xf5}, .n_op = 1, .has_modrm = true, .is_mem = true, .reg = (uint8_t)dst, .mem = mask, .vex_map = 2,
+                      .vex_pp = 2, .vvvv = (uint8_t)src};
+
+    emit_insn(e, &h);
+}
+
 void emit_pdep32(struct emit *e, int dst, int src, int mask)
 {
     vex_rvm(e, 3, 0xf5, dst, src, mask);

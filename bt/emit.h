@@ -98,6 +98,7 @@ void emit_movsx8_64(struct emit *e, int dst, int src); /* movsx r64, r8 */
 void emit_movsx16(struct emit *e, int dst, int src); /* movsx r32, r16 */
 /* BMI2: dst = bits of src chosen by mask, packed (pext) or spread (pdep); dst = src >> count; rotation. */
 void emit_pext32(struct emit *e, int dst, int src, int mask);
+void emit_pext32_mem(struct emit *e, int dst, int src, struct hmem mask);
 void emit_pdep32(struct emit *e, int dst, int src, int mask);
 void emit_sarx32(struct emit *e, int dst, int src, int count);
 void emit_shrx64(struct emit *e, int dst, int src, int count);

@@ -90,7 +90,7 @@ static void uncount_rest(struct bt *bt, const struct callout_site *site)
 {
     const uint8_t *pc = (const uint8_t *)site;
 
-    if (bt->opt.want_counts || bt->lockstep)
+    if (bt->is_counting)
         hot_of(bt->cpu)->icount -= tcache_recover(bt, tcache_by_host(bt, pc), pc)->rest;
 }
 
@@ -424,10 +424,10 @@ const uint8_t *fast_miss(struct bt *bt, uint32_t guest_rip)
     if (bt->lockstep || !bt_has(bt, BT_FAST) || atomic_load_explicit(&bt->cpu->exit_request, memory_order_relaxed))
         return FAST_LOOKUP;
     b = find_block(bt, c, guest_rip);
-    if (!b || !b->before)
+    if (!b || !b->before || ctx_is_crowded(c))
         return FAST_LOOKUP;
     bt->stats.fast_lookups++;
-    ctx_set_jump(c, guest_rip, bt->codemem.exec + block_start(b));
+    ctx_set_jump(c, guest_rip, bt->codemem.exec + block_start(b), bt->stub_miss);
     return bt->codemem.exec + b->direct;
 }
 

@@ -1,7 +1,8 @@
 /* What the files of bt/ share: blocks, contexts, the fields generated code uses, and the calls between them.
  *
  * Register convention of translated code (32-bit guests): EAX ECX EDX EBX EBP ESI EDI in their own host registers, guest ESP in
- * R13, all with zero upper halves; R15 = struct cpu + 128, R14 = window base + 16, R12 = instruction counter, R8-R11 scratch; GS base
+ * R13, all with zero upper halves; R15 = struct cpu + 128, R14 = window base + 16, R12 = the jump table, or the instruction counter where
+ * instructions are counted, R8-R11 scratch; GS base
  * = window base; RSP = the return stack, a host stack of its own on which translated calls and returns pair; the
  * guest's status flags and DF in EFLAGS. */
 #ifndef BT_PRIV_H
@@ -17,10 +18,11 @@
 #define R_CPU H_R15
 #define R_WINDOW_16 H_R14 /* window base + 16: its low bits are a shift count, see xlat_mem.c */
 #define WINDOW_BIAS 16
-#define R_COUNT H_R12
+#define R_TABLE H_R12
+#define R_COUNT H_R12 /* with bt->is_counting */
 #define R_SP H_R13 /* as a base it needs no SIB byte, as R12 would */
 
-#define JUMP_TABLE_ENTRIES 65536u /* indexed by the low 16 bits of EIP: one movzx, flag-neutral */
+#define JUMP_TABLE_ENTRIES 65536u /* at most: indexed by the low 16 bits of EIP or fewer */
 #define JUMP_TABLE_PIECE 64 /* entries cleared together */
 #define RETURN_STACK_BYTES (64 * 1024)
 #define BLOCK_MAX_INSNS 32
@@ -201,37 +203,32 @@ struct ctx {
     uint32_t mode, cs_base, cs_limit;
     uint32_t kind; /* the same, as blocks say it */
     uint64_t filled[JUMP_TABLE_ENTRIES / 64 / JUMP_TABLE_PIECE]; /* a bit for each piece of jump_table that may hold something */
-    uint32_t *jump_table; /* host addresses; private copy-on-write mapping, every entry initially the miss stub */
+    uint32_t *jump_table; /* host addresses, every entry initially the miss stub; in front of it stands jump_mask, for translated code */
+    uint32_t jump_mask;   /* of EIP: the index */
+    uint32_t conflicts;   /* entries that took another one's place since it has this size */
     bool far_is_shared;          /* far is an empty one that all have: until there is an entry, in protected mode */
     struct far_entry *far;      /* [FAR_ENTRIES] */
     struct ctx *ring[2]; /* where SYSENTER and SYSEXIT led last, of another window; NULL: nowhere */
     struct ctx *next[SEG_COUNT][8]; /* protected mode: where loads of data segment registers lead, by segment_kind() */
 };
 
-static inline void ctx_set_jump(struct ctx *c, uint32_t guest_rip, const uint8_t *to)
+static inline void ctx_set_jump(struct ctx *c, uint32_t guest_rip, const uint8_t *to, const uint8_t *miss)
 {
-    uint32_t i = guest_rip & (JUMP_TABLE_ENTRIES - 1);
+    uint32_t i = guest_rip & c->jump_mask;
 
+    c->conflicts += c->jump_table[i] != (uint32_t)(uintptr_t)miss;
     c->jump_table[i] = (uint32_t)(uintptr_t)to;
     c->filled[i / JUMP_TABLE_PIECE / 64] |= 1ull << (i / JUMP_TABLE_PIECE % 64);
 }
 static inline const uint8_t *ctx_jump(const struct ctx *c, uint32_t guest_rip)
 {
-    return (const uint8_t *)(uintptr_t)c->jump_table[guest_rip & (JUMP_TABLE_ENTRIES - 1)];
+    return (const uint8_t *)(uintptr_t)c->jump_table[guest_rip & c->jump_mask];
 }
-/* R10 = the host address to go to for guest EIP R8, by the jump table in R10; R9 = RCX, as indirect entries and return points want it. */
-static inline void emit_jump_entry(struct emit *e)
+/* Time to grow? */
+static inline bool ctx_is_crowded(const struct ctx *c)
 {
-    emit_movzx16(e, H_R9, H_R8);                           /* movzx r9d, r8w        */
-    emit_load(e, H_R10, HMEM_X(H_R10, H_R9, 2, 0), 4);     /* mov   r10d, [r10+r9*4] */
-    emit_mov_rr64(e, H_R9, H_RCX);                         /* mov   r9, rcx         */
+    return c->conflicts > c->jump_mask / 4 && c->jump_mask != JUMP_TABLE_ENTRIES - 1;
 }
-static inline void emit_load_jump(struct emit *e)
-{
-    emit_load(e, H_R10, HOT(jump_table), 8);               /* mov   r10, table      */
-    emit_jump_entry(e);
-}
-
 struct bt_stats {
     uint64_t blocks, guest_bytes, host_bytes, translate_ns, chains, lookups, lookup_misses, callouts, callouts_ended, polls, gates;
     uint64_t sig_fill, sig_guest_fault, sig_device, sig_code_write, sig_poll, sig_fpe, sig_stack, sig_other;
@@ -278,7 +275,7 @@ struct bt {
     const uint8_t *check_failure; /* where the stub of bt/check.c traps; NULL: not checking */
 
     uint8_t *return_stack;
-    int table_fd; /* memfd template of a jump table */
+    int table_fd; /* memfd template of large jump tables */
 
     uint64_t cache_bytes;   /* host code and the tables of blocks together: then the cache is full */
     uint32_t *hash;         /* 1 << BLOCK_HASH_BITS chains of indexes + 1 */
@@ -307,6 +304,7 @@ struct bt {
     unsigned n_ctx;
     struct ctx *ctx;        /* current, or NULL when stale */
     bool has_fsgsbase, has_bmi2, has_sahf, has_avx;
+    bool is_counting;       /* instructions, in R_COUNT */
 
     struct site sites[1 << SITE_HASH_BITS];
     uint64_t *frame_sites;       /* per frame: a bit for each 64 bytes of it that may have one */
@@ -350,6 +348,29 @@ static inline uint32_t block_end(const struct block *b)
 static inline uint32_t block_start(const struct block *b)
 {
     return b->direct - b->before;
+}
+
+/* R10 = the host address to go to for guest EIP R8; R9 = RCX, as indirect entries and return points want it. */
+static inline void emit_jump_entry(const struct bt *bt, struct emit *e)
+{
+    int table = bt->is_counting ? H_R10 : R_TABLE;
+
+    if (bt->is_counting)
+        emit_load(e, table, HOT(jump_table), 8);           /* mov   r10, table          */
+    if (bt->has_bmi2)
+        emit_pext32_mem(e, H_R9, H_R8, HMEM(table, -4));   /* pext  r9d, r8d, [r12-4]   */
+    else
+        emit_movzx16(e, H_R9, H_R8);                       /* movzx r9d, r8w            */
+    emit_load(e, H_R10, HMEM_X(table, H_R9, 2, 0), 4);     /* mov   r10d, [r12+r9*4]    */
+    emit_mov_rr64(e, H_R9, H_RCX);                         /* mov   r9, rcx             */
+}
+/* The jump table of context `ctx`, a register, is the current one; R10 is used. */
+static inline void emit_use_table(const struct bt *bt, struct emit *e, int ctx)
+{
+    int table = bt->is_counting ? H_R10 : R_TABLE;
+
+    emit_load(e, table, HMEM(ctx, offsetof(struct ctx, jump_table)), 8);
+    emit_store(e, HOT(jump_table), table, 8);
 }
 
 static inline bool bt_has(const struct bt *bt, enum bt_technique t)
@@ -407,7 +428,12 @@ void ctx_make_far(struct ctx *c); /* room for far entries */
 void ctx_code_gone(void *bt, struct window *w, uint32_t page);
 void ctx_drop_all(struct bt *bt);
 
-/* jumptable.c: n entries from first on, around the end of the table; others near them may go too */
+/* jumptable.c */
+int jump_table_template(const uint8_t *miss); /* a memfd for bt->table_fd; negative: -errno */
+void jump_table_create(const struct bt *bt, struct ctx *c);
+void jump_table_free(struct ctx *c);
+void jump_table_grow(const struct bt *bt, struct ctx *c); /* an empty one takes its place */
+/* Those of n addresses from first on; others near them may go too. */
 void jump_table_clear(struct ctx *c, uint32_t first, uint32_t n, const uint8_t *miss);
 
 void bt_reset_return_stack(struct bt *bt);

@@ -72,7 +72,10 @@ static void gen_load(struct bt *bt, struct emit *e)
     emit_load(e, H_RSP, HOT(ret_rsp), 8);
     emit_load(e, R_WINDOW_16, HOT(window_base), 8);
     emit_lea64(e, R_WINDOW_16, HMEM(R_WINDOW_16, WINDOW_BIAS));
-    emit_load(e, R_COUNT, HOT(icount), 8);
+    if (bt->is_counting)
+        emit_load(e, R_COUNT, HOT(icount), 8);
+    else
+        emit_load(e, R_TABLE, HOT(jump_table), 8);
     emit_load(e, H_R8, CPU_FIELD(eflags), 4);
     emit_mov_rr32(e, H_R9, H_R8);
     and_ri32(e, H_R9, ~EFLAGS_NATIVE);
@@ -99,7 +102,7 @@ static void move_upper_halves(struct emit *e, bool is_load)
 }
 
 /* And back.  R8 and R10 are kept. */
-static void gen_save(struct emit *e)
+static void gen_save(const struct bt *bt, struct emit *e)
 {
     for (unsigned g = 0; g < 8; g++)
         emit_store(e, CPU_GPR(g), host_of_guest(g), 8);
@@ -111,7 +114,8 @@ static void gen_save(struct emit *e)
     and_ri32(e, H_R9, ~EFLAGS_NATIVE);
     or_rr32(e, H_R11, H_R9);
     emit_store(e, CPU_FIELD(eflags), H_R11, 4);
-    emit_store(e, HOT(icount), R_COUNT, 8);
+    if (bt->is_counting)
+        emit_store(e, HOT(icount), R_COUNT, 8);
 }
 
 /* int enter(struct cpu *rdi, const void *rsi): R8 = guest EIP, so that a block's indirect entry can verify it. */
@@ -163,7 +167,7 @@ static void gen_save_fp(struct bt *bt, struct emit *e)
 static void gen_exit(struct bt *bt, struct emit *e)
 {
     bt->stub_exit = emit_here(e);
-    gen_save(e);
+    gen_save(bt, e);
     bt->stub_signal = emit_here(e);
     gen_save_fp(bt, e);
     emit_load(e, H_RSP, HOT(host_rsp), 8);
@@ -255,7 +259,7 @@ static void gen_fast_call(struct bt *bt, struct emit *e, const void *target)
 {
     uint8_t *leave;
 
-    gen_save(e);
+    gen_save(bt, e);
     keep_fp(bt, e, false);
     emit_mov_rr64(e, H_RSI, H_R8);
     gen_call_c(e, target);
@@ -288,7 +292,7 @@ static void gen_saving_call(struct bt *bt, struct emit *e, const void *target)
     struct hinsn fxrstor = {.rex_w = true, .op = {0x0f, 0xae}, .n_op = 2, .has_modrm = true, .is_mem = true, .reg = 1, .mem = CPU_FIELD(fpu)};
     uint8_t *leave, *none, *no_upper;
 
-    gen_save(e);
+    gen_save(bt, e);
     emit_load(e, H_RCX, HOT(fp_loaded), 8);
     emit_store(e, HOT(soft_fp), H_RCX, 8);
     gen_save_fp(bt, e);
@@ -383,7 +387,7 @@ void stubs_generate(struct bt *bt)
     bt->stub_indirect = emit_here(e); /* R8 = guest EIP wanted; polls, since returns that mispredict may form loops */
     emit_load(e, H_R9, CPU_FIELD(poll), 8);
     emit_load(e, H_R9, HMEM(H_R9, 0), 4);
-    emit_load_jump(e);
+    emit_jump_entry(bt, e);
     emit_jmp_reg(e, H_R10);
     bt->stub_indirect_end = emit_here(e);
     gen_gates(bt, e);

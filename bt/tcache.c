@@ -7,7 +7,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include "host/log.h"
 
 #define CTX_PER_WINDOW 8
@@ -296,23 +295,12 @@ static unsigned ctx_hash_of(const struct window *w, uint32_t mode, uint32_t cs_b
     return (unsigned)(h >> 56);
 }
 
-static bool reset_jump_table(struct bt *bt, struct ctx *c)
-{
-    void *p = mmap(c->jump_table, JUMP_TABLE_ENTRIES * 4, PROT_READ | PROT_WRITE,
-                   MAP_PRIVATE | (c->jump_table ? MAP_FIXED : 0), bt->table_fd, 0);
-
-    if (p == MAP_FAILED)
-        return false;
-    c->jump_table = p;
-    return true;
-}
-
 static struct far_entry no_far[FAR_ENTRIES]; /* of all contexts that have none: it stays empty */
 
 /* Far entries, and contexts for segment loads, that lead here belong to contexts of the same window: all of those die together. */
 static void ctx_free(struct ctx *c)
 {
-    munmap(c->jump_table, JUMP_TABLE_ENTRIES * 4);
+    jump_table_free(c);
     if (!c->far_is_shared)
         free(c->far);
     free(c);
@@ -410,7 +398,7 @@ void ctx_code_gone(void *opaque, struct window *w, uint32_t page)
                 bt->n_ctx--;
                 continue;
             }
-            jump_table_clear(c, ((page << 12) - c->cs_base) & 0xffff, GUEST_PAGE_SIZE, bt->stub_miss);
+            jump_table_clear(c, (page << 12) - c->cs_base, GUEST_PAGE_SIZE, bt->stub_miss);
             link = &c->hash_next;
         }
     }
@@ -455,8 +443,7 @@ struct ctx *ctx_current(struct bt *bt)
         BUG("out of memory for contexts");
     *c = (struct ctx){.hash_next = *head, .w = w, .mode = cpu->mode, .cs_base = cs_base, .cs_limit = cs_limit,
                       .kind = kind_of(bt, (struct kind){cpu->mode, cs_base, cs_limit})};
-    if (!reset_jump_table(bt, c))
-        BUG("cannot make a context");
+    jump_table_create(bt, c);
     init_far(c);
     ctx_note(c, c);
     *head = c;

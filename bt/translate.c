@@ -142,8 +142,8 @@ void xlat_segment_begin(struct xlat *x)
     x->icount = 0;
     x->segment_recover = x->bt->n_recover;
     x->segment_count = NULL;
-    if (x->bt->opt.want_counts || x->bt->lockstep) {
-        emit_lea64(x->e, R_COUNT, HMEM(R_COUNT, 0x7fffffff)); /* lea r13, [r13+n], patched when n is known */
+    if (x->bt->is_counting) {
+        emit_lea64(x->e, R_COUNT, HMEM(R_COUNT, 0x7fffffff)); /* lea r12, [r12+n], patched when n is known */
         x->segment_count = x->e->p - 4;
     }
 }

@@ -104,14 +104,13 @@ static void go(struct far *f, int delta, bool has_flags)
     }
     emit_store(e, HOT(ctx), H_R10, 8);
     xlat_set_real_segment(e, SEG_CS);
-    emit_load(e, H_R10, HMEM(H_R10, offsetof(struct ctx, jump_table)), 8);
-    emit_store(e, HOT(jump_table), H_R10, 8);
+    emit_use_table(f->x->bt, e, H_R10);
     emit_load(e, H_RSP, HOT(ret_top), 8);                             /* mov  rsp, ret_top       */
     if (has_flags) {
         emit_insn(e, &push);                                          /* push flags_before       */
         emit_u8(e, 0x9d);                                             /* popfq                   */
     }
-    emit_jump_entry(e);
+    emit_jump_entry(f->x->bt, e);
     emit_jmp_reg(e, H_R10);                                           /* jmp  r10                */
     for (unsigned i = 0; i < f->n_slow; i++)
         emit_patch32(e, f->slow[i]);

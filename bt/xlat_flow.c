@@ -108,7 +108,7 @@ static void jump_r8(struct xlat *x)
 {
     struct emit *e = x->e;
 
-    emit_load_jump(e);
+    emit_jump_entry(x->bt, e);
     emit_jmp_reg(e, H_R10);                                   /* jmp   r10                */
 }
 
@@ -194,7 +194,7 @@ static bool flow_call_ind(struct xlat *x, const struct insn *in)
         return false;
     if (reg != H_R8)
         emit_mov_rr32(e, H_R8, reg);
-    emit_load_jump(e);
+    emit_jump_entry(x->bt, e);
     emit_call_reg(e, H_R10);                                  /* call  r10                */
     return_point(x, ret);
     return true;

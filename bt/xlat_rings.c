@@ -163,8 +163,7 @@ bool xlat_rings(struct xlat *x, const struct insn *in)
     emit_store(e, HOT(ctx), H_R8, 8);
     if (x->mode & MODE_PG)
         enter_window(e, r.is_exit);
-    emit_load(e, H_R10, HMEM(H_R8, offsetof(struct ctx, jump_table)), 8);
-    emit_store(e, HOT(jump_table), H_R10, 8);
+    emit_use_table(x->bt, e, H_R8);
     emit_load(e, H_RSP, HOT(ret_top), 8);                             /* mov  rsp, ret_top       */
     if (r.is_exit) {
         emit_mov_rr32(e, R_SP, H_RCX);
@@ -173,7 +172,7 @@ bool xlat_rings(struct xlat *x, const struct insn *in)
         emit_load(e, R_SP, CPU_FIELD(sysenter_esp), 4);
         emit_load(e, H_R8, CPU_FIELD(sysenter_eip), 4);
     }
-    emit_jump_entry(e);
+    emit_jump_entry(x->bt, e);
     emit_jmp_reg(e, H_R10);                                           /* jmp  r10                */
     for (unsigned i = 0; i < r.n_slow; i++)
         emit_patch32(e, r.slow[i]);

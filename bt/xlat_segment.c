@@ -139,22 +139,21 @@ static void finish(struct xlat *x, const struct insn *in, const struct load *l)
     xlat_count(x->e, offsetof(struct cpu, stats.sens_executed) + 8 * in->desc->sens);
 }
 
-/* The segment register = that of the entry R10, context = R11; R10 becomes its jump table. */
-static void change(struct emit *e, unsigned seg)
+/* The segment register = that of the entry R10, context = R11. */
+static void change(const struct bt *bt, struct emit *e, unsigned seg)
 {
     emit_store(e, HOT(ctx), H_R11, 8);
     emit_load(e, H_R9, HMEM(H_R11, offsetof(struct ctx, mode)), 4);
     emit_store(e, CPU_FIELD(mode), H_R9, 4);
     copy_segment(e, seg);
-    emit_load(e, H_R10, HMEM(H_R11, offsetof(struct ctx, jump_table)), 8);
-    emit_store(e, HOT(jump_table), H_R10, 8);
+    emit_use_table(bt, e, H_R11);
 }
 
 void segments_generate(struct bt *bt, struct emit *e)
 {
     for (unsigned seg = 0; seg < SEG_COUNT; seg++) {
         bt->stub_change[seg] = emit_here(e);
-        change(e, seg);
+        change(bt, e, seg);
         emit_ret(e);
     }
 }
@@ -164,11 +163,11 @@ void xlat_segment_change(struct xlat *x, unsigned seg)
     struct emit *e = x->e;
 
     if (seg == SEG_CS)
-        change(e, seg);
+        change(x->bt, e, seg);
     else
         emit_call(e, x->bt->stub_change[seg]); /* code has more of these than of far transfers */
     emit_load(e, H_RSP, HOT(ret_top), 8);                             /* mov  rsp, ret_top       */
-    emit_jump_entry(e);
+    emit_jump_entry(x->bt, e);
     emit_jmp_reg(e, H_R10);                                           /* jmp  r10: each site's own, for the host's prediction */
 }
 
