@@ -584,7 +584,8 @@ static void save_state(struct bt *bt, struct fault *f, uint32_t guest_rip, unsig
     cpu->eflags = (cpu->eflags & ~EFLAGS_NATIVE) | ((uint32_t)f->regs[FAULT_EFL] & EFLAGS_NATIVE);
     fix_string(cpu, f, fix);
     cpu->rip = guest_rip;
-    hot_of(cpu)->icount = (uint64_t)f->regs[FAULT_R12];
+    if (bt->is_counting)
+        hot_of(cpu)->icount = (uint64_t)f->regs[FAULT_R12];
     hot_of(cpu)->ret_rsp = (uint64_t)f->regs[FAULT_RSP];
 }
 
@@ -884,13 +885,31 @@ static bool make_return_stack(struct bt *bt)
     return true;
 }
 
+/* Of a memfd, so that /proc/PID/smaps says what the memory is for. */
+static void *make_table(const struct bt *bt)
+{
+    int fd = memfd_create("ringer-code-tables", MFD_CLOEXEC);
+    void *p = MAP_FAILED;
+
+    if (fd >= 0 && ftruncate(fd, (off_t)bt->cache_bytes) == 0)
+        p = mmap(NULL, bt->cache_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+    if (fd >= 0)
+        close(fd);
+    return p == MAP_FAILED ? NULL : p;
+}
+
+static void free_table(const struct bt *bt, void *p)
+{
+    if (p)
+        munmap(p, bt->cache_bytes);
+}
+
 static void free_tables(struct bt *bt)
 {
-    if (bt->blocks != MAP_FAILED)
-        munmap(bt->blocks, bt->cache_bytes);
+    free_table(bt, bt->blocks);
+    free_table(bt, bt->recover);
+    free_table(bt, bt->relocs);
     free(bt->by_host);
-    free(bt->recover);
-    free(bt->relocs);
     free(bt->kinds);
     free(bt->templates);
     free(bt->frame_blocks);
@@ -932,9 +951,11 @@ struct bt *bt_create(struct cpu *cpu, const struct bt_options *opt, const char *
         bt->opt.without |= 1u << BT_TIERS;
     bt->frame_blocks = calloc(bt->n_frames + 1, sizeof(*bt->frame_blocks));
     bt->by_host = calloc(bt->cache_bytes / BY_HOST_STEP + 2, sizeof(*bt->by_host));
-    bt->blocks = mmap(NULL, bt->cache_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    bt->blocks = make_table(bt);
+    bt->recover = make_table(bt);
+    bt->relocs = make_table(bt);
     error = codemem_create(&bt->codemem, bt->cache_bytes, true);
-    if (error || bt->blocks == MAP_FAILED || !bt->frame_blocks || !bt->frame_kills || !bt->frame_sites || !bt->seen || !bt->by_host || !bt->templates ||
+    if (error || !bt->blocks || !bt->recover || !bt->relocs || !bt->frame_blocks || !bt->frame_kills || !bt->frame_sites || !bt->seen || !bt->by_host || !bt->templates ||
         !bt->hash) {
         *why = error ? "cannot map the code cache (does the host forbid generated code?)" : "out of memory";
         goto out_free;
@@ -1015,6 +1036,7 @@ unsigned bt_counters(const struct bt *bt, struct bt_counter *out, unsigned max)
         {"blocks", s->blocks},
         {"guest bytes translated", s->guest_bytes},
         {"host bytes emitted", s->host_bytes},
+        {"bytes of block tables", tcache_table_bytes(bt)},
         {"nanoseconds of translation", s->translate_ns},
         {"chains", s->chains},
         {"chains with a guard", s->guards},

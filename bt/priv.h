@@ -277,17 +277,19 @@ struct bt {
     uint8_t *return_stack;
     int table_fd; /* memfd template of large jump tables */
 
-    uint64_t cache_bytes;   /* host code and the tables of blocks together: then the cache is full */
+    /* Host code and the tables of its blocks (blocks, recover, relocs) fill so many bytes together; then the cache is full.  Each of
+     * the tables has room for that much, and memory for what is used. */
+    uint64_t cache_bytes;
     uint32_t *hash;         /* 1 << BLOCK_HASH_BITS chains of indexes + 1 */
-    struct block *blocks;   /* in the order of host offsets; as large as the code cache, which counts them too */
+    struct block *blocks;   /* in the order of host offsets */
     uint32_t n_blocks;
     uint32_t first_number;  /* block_number() of the first one */
     uint32_t *by_host; /* index of the block at each BY_HOST_STEP bytes of the cache, or of the next one */
     uint32_t n_by_host;
     struct recover *recover;
-    uint32_t n_recover, cap_recover;
+    uint32_t n_recover;
     uint16_t *relocs;       /* see reloc.c */
-    uint32_t n_relocs, cap_relocs;
+    uint32_t n_relocs;
     uint16_t new_relocs[RELOCS_MAX]; /* of the block that is being translated */
     uint32_t *templates;    /* 1 + index of a block, by code and mode; 0: none */
     uint32_t site_changed[1 << SITE_HASH_BITS]; /* blocks there were when a site changed last, by a hash of its 64 bytes of memory */
@@ -402,6 +404,7 @@ void stubs_generate(struct bt *bt);
 /* tcache.c */
 /* Is there room for one more block?  Then bt->cold has some, too. */
 bool tcache_has_room(struct bt *bt);
+uint64_t tcache_table_bytes(const struct bt *bt); /* of the code cache, what is not host code */
 /* Room for one more than n elements at *p; ends the program if there is no memory. */
 void bt_grow(void **p, uint32_t n, uint32_t *cap, size_t size);
 struct block *tcache_find(struct bt *bt, uint64_t code, uint32_t kind, uint32_t guest_rip); /* NULL: none */

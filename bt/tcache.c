@@ -51,10 +51,14 @@ struct block *tcache_new(struct bt *bt)
     return b;
 }
 
+uint64_t tcache_table_bytes(const struct bt *bt)
+{
+    return bt->n_blocks * sizeof(*bt->blocks) + bt->n_recover * sizeof(*bt->recover) + bt->n_relocs * sizeof(*bt->relocs);
+}
+
 static uint64_t bytes_used(const struct bt *bt)
 {
-    return (uint64_t)(bt->e.p - bt->codemem.write) + (uint64_t)(bt->codemem.write + bt->codemem.size - bt->e.end) +
-           bt->n_blocks * sizeof(*bt->blocks) + bt->n_recover * sizeof(*bt->recover) + bt->n_relocs * sizeof(*bt->relocs);
+    return (uint64_t)(bt->e.p - bt->codemem.write) + (uint64_t)(bt->codemem.write + bt->codemem.size - bt->e.end) + tcache_table_bytes(bt);
 }
 
 bool tcache_has_room(struct bt *bt)
@@ -85,10 +89,6 @@ void bt_grow(void **p, uint32_t n, uint32_t *cap, size_t size)
 
 void tcache_add_recover(struct bt *bt, struct block *b, uint32_t guest_rip, struct recover r)
 {
-    void *p = bt->recover;
-
-    bt_grow(&p, bt->n_recover, &bt->cap_recover, sizeof(*bt->recover));
-    bt->recover = p;
     r.host_off = (uint16_t)(cache_off(bt, emit_here(&bt->e)) - b->direct);
     r.rip_off = (uint16_t)(guest_rip - b->guest_rip);
     bt->recover[bt->n_recover++] = r;

@@ -434,12 +434,7 @@ static void keep_relocs(struct xlat *x)
     x->b->reloc_first = bt->n_relocs;
     x->b->is_relocatable = is_relocatable(x);
     if (x->b->is_relocatable && x->e->n_relocs) {
-        void *p = bt->relocs;
-
         x->b->n_relocs = (uint16_t)x->e->n_relocs;
-        while (bt->cap_relocs - bt->n_relocs < x->e->n_relocs)
-            bt_grow(&p, bt->cap_relocs, &bt->cap_relocs, sizeof(*bt->relocs));
-        bt->relocs = p;
         memcpy(bt->relocs + bt->n_relocs, bt->new_relocs, x->e->n_relocs * sizeof(*bt->relocs));
         bt->n_relocs += x->e->n_relocs;
     }

@@ -510,7 +510,7 @@ void options_print_help(FILE *out)
           "  --stats[=F]             counters at exit: table, or JSON in F\n"
           "  --check-addresses       check each address translated code accesses; slow\n"
           "  --perf-map  --symbols F names for Linux perf; from an ELF or System.map\n"
-          "  --code-cache SIZE       room for translated code, 1M-512M [64M]\n"
+          "  --code-cache SIZE       for code and its tables, 1M-512M [128M]\n"
           "  --log CHANNELS          bt,mmu,irq,io,exc,dev,boot,unimp,code or all\n"
           "  --control unix:PATH     JSON control socket\n"
           "Ctrl-A x leaves, Ctrl-A h shows the keys.  Status: 0 power-off, 2 usage, 3 host\n"

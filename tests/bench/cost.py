@@ -53,13 +53,14 @@ def look(pid):
     """Memory in MiB, and mappings, of a running Ringer."""
     pss = pss_by_mapping(pid)
     guest_ram = sum(v for k, v in pss.items() if "ringer-guest" in k)
-    code = sum(v for k, v in pss.items() if "ringer-code" in k or k.startswith("/dev/zero"))
+    tables = sum(v for k, v in pss.items() if "ringer-code-tables" in k)
+    code = sum(v for k, v in pss.items() if k.startswith("/dev/zero")) + tables
     if not guest_ram:
         raise Failure("the guest's memory is not among Ringer's mappings")
     with open(f"/proc/{pid}/maps", "rb") as f:
         mappings = sum(1 for _ in f)
     page_tables = status_kib(pid, "VmPTE")
-    return {"guest RAM touched, MiB": guest_ram / 1024, "code cache, MiB": code / 1024, "page tables, MiB": page_tables / 1024,
+    return {"guest RAM touched, MiB": guest_ram / 1024, "code cache, MiB": code / 1024, "tables of blocks in it, MiB": tables / 1024, "page tables, MiB": page_tables / 1024,
             "beyond RAM and code cache, MiB": (sum(pss.values()) - guest_ram - code + page_tables) / 1024, "mappings": mappings}
 
 
