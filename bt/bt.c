@@ -911,6 +911,7 @@ static void free_tables(struct bt *bt)
     free_table(bt, bt->relocs);
     free(bt->by_host);
     free(bt->kinds);
+    free(bt->window_ctxs);
     free(bt->templates);
     free(bt->frame_blocks);
     free(bt->frame_kills);
@@ -942,7 +943,10 @@ struct bt *bt_create(struct cpu *cpu, const struct bt_options *opt, const char *
     bt->has_bmi2 = __builtin_cpu_supports("bmi2");
     bt->has_sahf = __get_cpuid(0x80000001, &eax, &ebx, &ecx, &edx) && (ecx & 1); /* LAHF, SAHF in 64-bit mode */
     bt->has_avx = __builtin_cpu_supports("avx");
-    bt->hash = calloc(1u << BLOCK_HASH_BITS, sizeof(*bt->hash));
+    bt->hash_mask = 1;
+    while ((bt->hash_mask + 1) * (uint64_t)CACHE_PER_HASH < bt->cache_bytes)
+        bt->hash_mask = bt->hash_mask * 2 + 1;
+    bt->hash = calloc(bt->hash_mask + 1, sizeof(*bt->hash));
     bt->frame_kills = calloc(bt->n_frames + 1, 1);
     bt->frame_sites = calloc(bt->n_frames + 1, sizeof(*bt->frame_sites));
     bt->seen = calloc((1u << SEEN_BITS) / 64, sizeof(*bt->seen));

@@ -26,7 +26,7 @@
 #define JUMP_TABLE_PIECE 64 /* entries cleared together */
 #define RETURN_STACK_BYTES (64 * 1024)
 #define BLOCK_MAX_INSNS 32
-#define BLOCK_HASH_BITS 18
+#define CACHE_PER_HASH 256 /* bytes of the code cache for each slot of the hash table, at least */
 #define BY_HOST_STEP 512u
 #define TEMPLATE_BITS 17
 #define RELOCS_MAX 1024 /* places of one block that depend on where it lies */
@@ -164,7 +164,6 @@ struct block {
     uint64_t code; /* frame << 12 | offset */
     uint32_t guest_rip;
     uint32_t kind;           /* index of bt->kinds */
-    uint32_t hash_next;      /* index of a block + 1; 0: none */
     uint32_t direct;         /* cache offset of the entry that all direct jumps come to; what follows is counted from there */
     uint16_t host_len;
     uint16_t gated;          /* entry behind the FP gate; 0: it has none */
@@ -198,7 +197,7 @@ struct far_entry {
 
 /* Execution context: all that decides which translation of an address runs, besides its bytes. */
 struct ctx {
-    struct ctx *hash_next;
+    struct ctx *hash_next, *next_of_window;
     struct window *w;
     uint32_t mode, cs_base, cs_limit;
     uint32_t kind; /* the same, as blocks say it */
@@ -258,6 +257,7 @@ struct bt {
     struct soft *soft; /* NULL: technique off, or no room for it */
     struct segments *segments; /* NULL: technique off, or no BMI2 */
     struct codemem codemem;
+    size_t populated;    /* bytes of it, from its start, that have memory */
     struct emit e;    /* positioned at the end of the used cache, and before what is taken for ... */
     struct emit cold; /* ... the part of the cold area that is being filled; from the top of the cache down, COLD_CHUNK each */
     uint32_t code_start; /* offset of the first block, after the stubs */
@@ -280,7 +280,8 @@ struct bt {
     /* Host code and the tables of its blocks (blocks, recover, relocs) fill so many bytes together; then the cache is full.  Each of
      * the tables has room for that much, and memory for what is used. */
     uint64_t cache_bytes;
-    uint32_t *hash;         /* 1 << BLOCK_HASH_BITS chains of indexes + 1 */
+    uint32_t *hash;         /* of blocks: tcache.c */
+    uint32_t hash_mask;
     struct block *blocks;   /* in the order of host offsets */
     uint32_t n_blocks;
     uint32_t first_number;  /* block_number() of the first one */
@@ -303,6 +304,8 @@ struct bt {
     struct links *links;
 
     struct ctx *ctx_hash[256];
+    struct ctx **window_ctxs; /* by the index of a window: all of it */
+    uint32_t n_window_ctxs, cap_window_ctxs;
     unsigned n_ctx;
     struct ctx *ctx;        /* current, or NULL when stale */
     bool has_fsgsbase, has_bmi2, has_sahf, has_avx;

@@ -15,7 +15,9 @@
 
 static uint32_t *slot_of(const struct bt *bt, uint64_t code, uint32_t kind)
 {
-    return &bt->templates[((code ^ (uint64_t)kind << 32) * 0x9e3779b97f4a7c15ull) >> (64 - TEMPLATE_BITS)];
+    uint64_t page = (code >> GUEST_PAGE_SHIFT ^ (uint64_t)kind << 32) * 0x9e3779b97f4a7c15ull;
+
+    return &bt->templates[((page >> (64 - TEMPLATE_BITS)) + (code & GUEST_PAGE_MASK) / 2) & ((1u << TEMPLATE_BITS) - 1)];
 }
 
 void template_note(struct bt *bt, uint32_t index)

@@ -10,18 +10,23 @@
 #include "host/log.h"
 
 #define CTX_PER_WINDOW 8
+#define POPULATE_STEP 65536u
 #define BLOCK_TABLES 4096 /* bytes of tables one block may take at most, about */
 #define SITE_PATIENCE 64
 #define SITE_PATIENCE_MAX 9 /* 64 << 9 fits 16 bits */
 #define SOFT_FILLS 4
 #define SOFT_CREDIT_MAX 32 /* times what one miss gives */
 
-/* Blocks of one page are near each other. */
-static uint32_t *hash_slot(const struct bt *bt, uint64_t code, uint32_t rip, uint32_t kind)
-{
-    uint64_t page = (code >> GUEST_PAGE_SHIFT ^ (uint64_t)(rip >> GUEST_PAGE_SHIFT) << 21 ^ (uint64_t)kind << 41) * 0x9e3779b97f4a7c15ull;
+/* The hash table is open: a slot holds an index + 1 and, above it, bits of the hash that are not in the slot's number, so that blocks that
+ * are not meant are not looked at.  Blocks that are near each other in a page are in the same line, as they are looked for one after
+ * the other. */
+#define SLOT_INDEX_BITS 24
+#define SLOT_GONE (1u << SLOT_INDEX_BITS) /* of a dead block; look on */
+#define HASH_BLOCKS(bt) (((bt)->hash_mask + 1) / 4 * 3) /* at most, lest one look long */
 
-    return &bt->hash[((page >> (64 - BLOCK_HASH_BITS)) + (code & GUEST_PAGE_MASK)) & ((1u << BLOCK_HASH_BITS) - 1)];
+static uint32_t index_1(const struct bt *bt, const struct block *b)
+{
+    return b ? (uint32_t)(b - bt->blocks) + 1 : 0;
 }
 
 static struct block *block_or_null(const struct bt *bt, uint32_t index_1)
@@ -29,18 +34,47 @@ static struct block *block_or_null(const struct bt *bt, uint32_t index_1)
     return index_1 ? &bt->blocks[index_1 - 1] : NULL;
 }
 
-static uint32_t index_1(const struct bt *bt, const struct block *b)
+/* The first slot to look at; *tag: what slots of such blocks have above the index, never that of SLOT_GONE. */
+static uint32_t hash_slot(const struct bt *bt, uint64_t code, uint32_t rip, uint32_t kind, uint32_t *tag)
 {
-    return b ? (uint32_t)(b - bt->blocks) + 1 : 0;
+    uint64_t page = (code >> GUEST_PAGE_SHIFT ^ (uint64_t)(rip >> GUEST_PAGE_SHIFT) << 21 ^ (uint64_t)kind << 41) * 0x9e3779b97f4a7c15ull;
+
+    *tag = (uint32_t)(((page >> 8 ^ code) & 0x7f) | 0x80) << SLOT_INDEX_BITS;
+    return ((uint32_t)(page >> 32) + (uint32_t)(code & GUEST_PAGE_MASK) / 4) & bt->hash_mask;
 }
 
 struct block *tcache_find(struct bt *bt, uint64_t code, uint32_t kind, uint32_t guest_rip)
 {
-    struct block *b = block_or_null(bt, *hash_slot(bt, code, guest_rip, kind));
+    uint32_t tag, at = hash_slot(bt, code, guest_rip, kind, &tag), slot;
 
-    while (b && (b->code != code || b->guest_rip != guest_rip || b->kind != kind))
-        b = block_or_null(bt, b->hash_next);
-    return b;
+    for (; (slot = bt->hash[at]) != 0; at = (at + 1) & bt->hash_mask) {
+        struct block *b = &bt->blocks[(slot ^ tag) - 1];
+
+        if ((slot ^ tag) >> SLOT_INDEX_BITS == 0 && b->code == code && b->guest_rip == guest_rip && b->kind == kind)
+            return b;
+    }
+    return NULL;
+}
+
+static void hash_insert(struct bt *bt, const struct block *b)
+{
+    uint32_t tag, at = hash_slot(bt, b->code, b->guest_rip, b->kind, &tag);
+
+    while (bt->hash[at] != 0 && bt->hash[at] != SLOT_GONE)
+        at = (at + 1) & bt->hash_mask;
+    bt->hash[at] = tag | index_1(bt, b);
+}
+
+static void hash_remove(struct bt *bt, const struct block *b)
+{
+    uint32_t tag, at = hash_slot(bt, b->code, b->guest_rip, b->kind, &tag);
+
+    for (; bt->hash[at] != 0; at = (at + 1) & bt->hash_mask) {
+        if (bt->hash[at] == (tag | index_1(bt, b))) {
+            bt->hash[at] = SLOT_GONE;
+            return;
+        }
+    }
 }
 
 struct block *tcache_new(struct bt *bt)
@@ -61,11 +95,23 @@ static uint64_t bytes_used(const struct bt *bt)
     return (uint64_t)(bt->e.p - bt->codemem.write) + (uint64_t)(bt->codemem.write + bt->codemem.size - bt->e.end) + tcache_table_bytes(bt);
 }
 
+/* Memory for what comes next. */
+static void populate(struct bt *bt)
+{
+    size_t used = (size_t)(bt->e.p - bt->codemem.write);
+
+    if (used + GUEST_PAGE_SIZE > bt->populated) {
+        codemem_populate(&bt->codemem, bt->populated, POPULATE_STEP);
+        bt->populated += POPULATE_STEP;
+    }
+}
+
 bool tcache_has_room(struct bt *bt)
 {
     bool needs_cold = bt->cold.end - bt->cold.p < COLD_ROOM;
 
-    if (bytes_used(bt) + BLOCK_ROOM + (needs_cold ? COLD_CHUNK : 0) + BLOCK_TABLES > bt->cache_bytes)
+    if (bytes_used(bt) + BLOCK_ROOM + (needs_cold ? COLD_CHUNK : 0) + BLOCK_TABLES > bt->cache_bytes ||
+        bt->n_blocks + 2 > HASH_BLOCKS(bt))
         return false;
     if (needs_cold) {
         bt->e.end -= COLD_CHUNK;
@@ -73,7 +119,9 @@ bool tcache_has_room(struct bt *bt)
         bt->cold.p = bt->e.end;
         bt->cold.end = bt->e.end + COLD_CHUNK;
         bt->cold.relocs = NULL;
+        codemem_populate(&bt->codemem, (size_t)(bt->e.end - bt->codemem.write), COLD_CHUNK);
     }
+    populate(bt);
     return true;
 }
 
@@ -134,13 +182,10 @@ static bool has_second(const struct block *b)
 
 void tcache_insert(struct bt *bt, struct block *b)
 {
-    uint32_t *head = hash_slot(bt, b->code, b->guest_rip, b->kind);
-
     for (; bt->n_by_host * BY_HOST_STEP < block_end(b); bt->n_by_host++)
         bt->by_host[bt->n_by_host] = bt->n_blocks;
     template_note(bt, bt->n_blocks++);
-    b->hash_next = *head;
-    *head = index_1(bt, b);
+    hash_insert(bt, b);
     link_frame(bt, b);
     if (has_second(b)) {
         struct block *second = tcache_new(bt);
@@ -218,14 +263,9 @@ static void overwrite_entries(struct bt *bt, const struct block *b)
 
 void tcache_kill(struct bt *bt, struct block *b)
 {
-    uint32_t *link = hash_slot(bt, b->code, b->guest_rip, b->kind);
-
     if (b->is_dead)
         return;
-    while (*link && *link != index_1(bt, b))
-        link = &block_or_null(bt, *link)->hash_next;
-    if (*link)
-        *link = b->hash_next;
+    hash_remove(bt, b);
     unlink_frame(bt, b);
     if (has_second(b))
         unlink_frame(bt, b + 1);
@@ -265,7 +305,7 @@ void tcache_flush(struct bt *bt)
         flags[frame] &= (uint8_t)~FRAME_TRANSLATED;
     }
     bt->first_number += bt->n_blocks;
-    memset(bt->hash, 0, sizeof(*bt->hash) << BLOCK_HASH_BITS);
+    memset(bt->hash, 0, (bt->hash_mask + 1) * sizeof(*bt->hash));
     bt->n_blocks = bt->n_by_host = 0;
     bt->n_recover = bt->n_relocs = bt->n_kinds = 0;
     memset(bt->templates, 0, sizeof(*bt->templates) << TEMPLATE_BITS);
@@ -360,8 +400,22 @@ void ctx_drop_all(struct bt *bt)
         }
         bt->ctx_hash[i] = NULL;
     }
+    for (uint32_t i = 0; i < bt->n_window_ctxs; i++)
+        bt->window_ctxs[i] = NULL;
     bt->n_ctx = 0;
     bt->ctx = NULL;
+}
+
+static struct ctx **of_window(struct bt *bt, const struct window *w)
+{
+    void *p = bt->window_ctxs;
+
+    while (bt->n_window_ctxs <= w->index) {
+        bt_grow(&p, bt->n_window_ctxs, &bt->cap_window_ctxs, sizeof(struct ctx *));
+        bt->window_ctxs = p;
+        bt->window_ctxs[bt->n_window_ctxs++] = NULL;
+    }
+    return &bt->window_ctxs[w->index];
 }
 
 /* SYSENTER and SYSEXIT lead to contexts of other windows. */
@@ -374,6 +428,18 @@ static void forget_rings(struct bt *bt, const struct window *to)
                     c->ring[k] = NULL;
 }
 
+static void unlink_ctx(struct bt *bt, const struct ctx *c)
+{
+    struct ctx **link = &bt->ctx_hash[ctx_hash_of(c->w, c->mode, c->cs_base, c->cs_limit)];
+
+    while (*link != c)
+        link = &(*link)->hash_next;
+    *link = c->hash_next;
+    bt->n_ctx--;
+    if (bt->ctx == c)
+        bt->ctx = NULL;
+}
+
 /* Called by windows: fetch translations of page (or all) are gone; forget what led there. */
 void ctx_code_gone(void *opaque, struct window *w, uint32_t page)
 {
@@ -384,24 +450,17 @@ void ctx_code_gone(void *opaque, struct window *w, uint32_t page)
         links_cut_page(bt, w, page);
     else
         forget_rings(bt, w);
-    for (unsigned i = 0; i < ARRAY_SIZE(bt->ctx_hash); i++) {
-        for (struct ctx **link = &bt->ctx_hash[i], *c; (c = *link) != NULL;) {
-            if (c->w != w) {
-                link = &c->hash_next;
-                continue;
-            }
-            if (page == WINDOW_PAGES) {
-                if (bt->ctx == c)
-                    bt->ctx = NULL;
-                *link = c->hash_next;
-                ctx_free(c);
-                bt->n_ctx--;
-                continue;
-            }
+    for (struct ctx *c = *of_window(bt, w), *next; c; c = next) {
+        next = c->next_of_window;
+        if (page != WINDOW_PAGES) {
             jump_table_clear(c, (page << 12) - c->cs_base, GUEST_PAGE_SIZE, bt->stub_miss);
-            link = &c->hash_next;
+            continue;
         }
+        unlink_ctx(bt, c);
+        ctx_free(c);
     }
+    if (page == WINDOW_PAGES)
+        *of_window(bt, w) = NULL;
 }
 
 struct ctx *ctx_find(struct bt *bt, const struct window *w, uint32_t mode, uint32_t cs_base, uint32_t cs_limit)
@@ -447,6 +506,8 @@ struct ctx *ctx_current(struct bt *bt)
     init_far(c);
     ctx_note(c, c);
     *head = c;
+    c->next_of_window = *of_window(bt, w);
+    *of_window(bt, w) = c;
     bt->n_ctx++;
     bt->stats.ctxs++;
     return c;

@@ -39,6 +39,16 @@ out_write:
     return -err;
 }
 
+void codemem_populate(struct codemem *m, size_t off, size_t len)
+{
+    if (off >= m->size)
+        return;
+    if (len > m->size - off)
+        len = m->size - off;
+    madvise(m->write + off, len, MADV_POPULATE_WRITE);
+    madvise((void *)(m->exec + off), len, MADV_POPULATE_READ);
+}
+
 void codemem_destroy(struct codemem *m)
 {
     if (m->size) {

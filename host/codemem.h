@@ -20,6 +20,8 @@ struct codemem {
 /* size is rounded up to pages; is_low: exec is below 2 GiB.  0, -EINVAL if it is 0, or -errno: -EACCES or -EPERM where the host forbids generated
  * code (SELinux and the like). */
 int codemem_create(struct codemem *m, size_t size, bool is_low);
+/* Give bytes [off, off + len) memory, in both views, at once and not at a page fault for each page and view.  A hint. */
+void codemem_populate(struct codemem *m, size_t off, size_t len);
 void codemem_destroy(struct codemem *m); /* one that was never created, or failed to be, is fine if zeroed */
 
 #endif
