@@ -1089,9 +1089,9 @@ unsigned bt_counters(const struct bt *bt, struct bt_counter *out, unsigned max)
         {"window pages mapped", w->fill_pages},
         {"window write upgrades", w->upgrades},
         {"window pages dropped", w->drop_pages},
-        {"page-table pages compared", w->syncs},
-        {"of them write-protected", w->quiet},
-        {"write-protected ones written to", w->woken},
+        {"page-table pages compared", w->tables.syncs},
+        {"of them write-protected", w->tables.quiet},
+        {"write-protected ones written to", w->tables.woken},
         {"code pages protected", w->protects},
         {"blocks compared in lock-step", s->lockstep_blocks},
     };

@@ -27,38 +27,7 @@ _Static_assert(LOW_GUARD >= HMEM_GUARD_BELOW && WINDOW_GUARD > 1ull << 31, "sums
 #define AROUND_PAGES 8     /* neighbours looked at on each side for 4 KiB pages */
 #define PRUNE_BITS 3        /* of 2^3 additions to the reverse map one looks for stale nodes */
 #define DROP_GAP 64        /* unmapped pages between two that are dropped in one go */
-#define PTE_P 0x001u
-#define PTE_RW 0x002u
-#define PTE_US 0x004u
-#define PTE_A 0x020u
-#define PTE_D 0x040u
-#define PTE_PS 0x080u
 #define PAGE_MAPPED(frame, w) ((uint32_t)(((frame) + 1) << 1 | (w)))
-
-#define GROUP_BYTES 256u
-#define PATIENCE 64        /* comparisons that find nothing; then a table is quiet */
-#define MAX_PATIENCE 8192
-#define MAX_QUIET 1024
-
-/* One guest page-table page that windows were filled from, with a copy of what it held. */
-struct ptable {
-    struct ptable *next; /* hash chain */
-    gpa_t gpa;
-    const uint8_t *host;
-    uint8_t entry_size;  /* 4 or 8 */
-    uint8_t span_shift;  /* bytes of linear space an entry covers, as a shift */
-    bool is_dir;
-    uint16_t groups;     /* a bit for each GROUP_BYTES that something was mapped through: only these are copied and compared */
-    uint64_t epoch;      /* compared in this epoch */
-    bool is_quiet;       /* write-protected instead of compared */
-    uint16_t unchanged, patience; /* comparisons in a row that found nothing; how many of them make it quiet */
-    unsigned n_users, cap_users;
-    struct ptable_user {
-        struct window *w;
-        uint32_t base; /* linear address of entry 0 */
-    } *users;
-    uint8_t copy[4096];
-};
 
 struct rmap_node {
     uint32_t page, next;
@@ -86,15 +55,12 @@ struct windows {
     unsigned max_win;
     unsigned n_win;
     uint64_t next_base;                      /* host address of the next window */
-    struct ptable *hash[4096];
-    struct ptable *quiet[MAX_QUIET];
-    unsigned n_quiet;
+    struct ptables *tables;
     bool is_comparing;
     struct { /* pages no longer in the window's page array that are still to be unmapped, while is_comparing */
         struct window *w;
         uint32_t first, n; /* n 0: none */
     } dropped;
-    bool may_be_quiet;
     uint32_t *rmap_head; /* per frame: node + 1 */
     uint64_t n_frames;
     struct rmap_node *nodes;
@@ -290,77 +256,6 @@ static void drop_range(struct windows *ws, struct window *w, uint32_t first, uin
     }
 }
 
-/* --- quiet tables: those that never change need not be compared at each load of CR3.  Like frames with code they are read-only in all
- * windows, and whoever writes to them says so. --- */
-
-static uint64_t table_frame(const struct windows *ws, const struct ptable *t)
-{
-    return (uint64_t)(t->host - guestmem_view(ws->guestmem)) >> 12;
-}
-
-static void table_rest(struct windows *ws, struct ptable *t)
-{
-    uint64_t frame = table_frame(ws, t);
-
-    if (!ws->may_be_quiet || ws->n_quiet == MAX_QUIET || frame >= ws->n_frames)
-        return;
-    ws->code_flags[frame] |= FRAME_TABLE;
-    windows_protect_frame(ws, frame);
-    t->is_quiet = true;
-    ws->quiet[ws->n_quiet++] = t;
-    ws->stats.quiet++;
-}
-
-/* The tables in frame, which is written to or no longer used, are compared again. */
-static void tables_wake(struct windows *ws, uint64_t frame)
-{
-    for (unsigned i = 0; i < ws->n_quiet;) {
-        struct ptable *t = ws->quiet[i];
-
-        if (table_frame(ws, t) != frame) {
-            i++;
-            continue;
-        }
-        t->is_quiet = false;
-        t->unchanged = 0;
-        if (t->patience < MAX_PATIENCE)
-            t->patience *= 2;
-        ws->quiet[i] = ws->quiet[--ws->n_quiet];
-    }
-    ws->code_flags[frame] &= (uint8_t)~FRAME_TABLE;
-}
-
-void windows_written(struct windows *ws, uint64_t off, uint64_t len)
-{
-    for (uint64_t frame = off >> 12; frame <= (off + len - 1) >> 12 && frame < ws->n_frames; frame++) {
-        if (!(ws->code_flags[frame] & FRAME_TABLE))
-            continue;
-        tables_wake(ws, frame);
-        ws->stats.woken++;
-    }
-}
-
-static void table_remove_user(struct windows *ws, struct ptable *t, const struct window *w, uint32_t base)
-{
-    for (unsigned i = 0; i < t->n_users; i++) {
-        if (t->users[i].w == w && t->users[i].base == base) {
-            t->users[i] = t->users[--t->n_users];
-            break;
-        }
-    }
-    if (t->n_users == 0) {
-        if (t->is_quiet)
-            tables_wake(ws, table_frame(ws, t));
-        struct ptable **link = &ws->hash[(t->gpa >> 12) % ARRAY_SIZE(ws->hash)];
-
-        while (*link != t)
-            link = &(*link)->next;
-        *link = t->next;
-        free(t->users);
-        free(t);
-    }
-}
-
 static void window_reset(struct windows *ws, struct window *w)
 {
     ws->code_gone(ws->opaque, w, WINDOW_PAGES);
@@ -368,7 +263,7 @@ static void window_reset(struct windows *ws, struct window *w)
         struct ptable *t = w->leaf[w->leaf_list[i]];
 
         w->leaf[w->leaf_list[i]] = NULL;
-        table_remove_user(ws, t, w, (uint32_t)w->leaf_list[i] << (t->span_shift + (t->entry_size == 8 ? 9 : 10)));
+        ptable_remove_user(ws->tables, t, w, (uint32_t)w->leaf_list[i] << (t->span_shift + (t->entry_size == 8 ? 9 : 10)));
     }
     w->n_leaf = 0;
     for (unsigned i = 0; i < 4; i++) {
@@ -376,7 +271,7 @@ static void window_reset(struct windows *ws, struct window *w)
 
         w->dir[i] = NULL;
         if (t)
-            table_remove_user(ws, t, w, i << 30);
+            ptable_remove_user(ws->tables, t, w, i << 30);
     }
     unmap_pages(w, 0, WINDOW_PAGES);
     madvise(w->page, WINDOW_PAGES * sizeof(*w->page), MADV_DONTNEED);
@@ -393,17 +288,12 @@ static void window_reset(struct windows *ws, struct window *w)
     ws->stats.resets++;
 }
 
-/* --- page-table copies --- */
+/* --- page tables --- */
 
-/* Does what was mapped through an entry still hold?  A and D may be set since. */
-static bool entry_holds(uint64_t old, uint64_t new)
+/* What w mapped through the entry goes; see ptables.h. */
+static void entry_gone(void *opaque, struct window *w, const struct ptable *t, uint32_t base, unsigned i, uint64_t old)
 {
-    return !(old & PTE_P) || (((old ^ new) & ~(uint64_t)(PTE_A | PTE_D)) == 0 && (old & ~new) == 0);
-}
-
-/* What w mapped through entry i, which was old, of a table that covers its linear addresses from base on. */
-static void drop_entry(struct windows *ws, struct window *w, const struct ptable *t, uint32_t base, unsigned i, uint64_t old)
-{
+    struct windows *ws = opaque;
     uint32_t gla = base + (uint32_t)((uint64_t)i << t->span_shift);
     unsigned li = gla >> t->span_shift;
     struct ptable *leaf = t->is_dir ? w->leaf[li] : NULL;
@@ -420,94 +310,26 @@ static void drop_entry(struct windows *ws, struct window *w, const struct ptable
             break;
         }
     }
-    table_remove_user(ws, leaf, w, gla);
+    ptable_remove_user(ws->tables, leaf, w, gla);
 }
 
-/* True: it was not copied yet. */
-static bool table_use_group(struct ptable *t, unsigned group)
+static void protect_frame(void *opaque, uint64_t frame)
 {
-    if (t->groups >> group & 1)
-        return false;
-    t->groups |= (uint16_t)(1u << group);
-    memcpy(t->copy + group * GROUP_BYTES, t->host + group * GROUP_BYTES, GROUP_BYTES);
-    return true;
+    windows_protect_frame(opaque, frame);
 }
 
-/* Entry i changed (or must be looked at): drop what windows mapped through it, unless only A or D were newly set. */
-static void table_sync_entry(struct windows *ws, struct ptable *t, unsigned i)
+/* Compare; what is gone is unmapped together. */
+static void sync_table(struct windows *ws, struct ptable *t)
 {
-    uint64_t old, new;
-
-    if (table_use_group(t, i * t->entry_size / GROUP_BYTES))
-        return;
-    old = load_le(t->copy + i * t->entry_size, t->entry_size);
-    new = load_le(t->host + i * t->entry_size, t->entry_size);
-    if (old == new)
-        return;
-    store_le(t->copy + i * t->entry_size, t->entry_size, new);
-    if (entry_holds(old, new))
-        return;
-    for (unsigned u = 0; u < t->n_users; u++)
-        drop_entry(ws, t->users[u].w, t, t->users[u].base, i, old);
-}
-
-static void table_sync(struct windows *ws, struct ptable *t)
-{
-    bool is_changed = false;
-
-    t->epoch = ws->epoch;
-    if (t->is_quiet)
-        return;
-    ws->stats.syncs++;
-    for (unsigned groups = t->groups, n, first; groups; groups &= ~0u << (first + n)) {
-        first = (unsigned)__builtin_ctz(groups);
-        n = (unsigned)__builtin_ctz(~(groups >> first));
-        if (memcmp(t->copy + first * GROUP_BYTES, t->host + first * GROUP_BYTES, n * GROUP_BYTES) == 0)
-            continue;
-        is_changed = ws->is_comparing = true;
-        for (unsigned at = first * GROUP_BYTES; at < (first + n) * GROUP_BYTES; at += t->entry_size)
-            table_sync_entry(ws, t, at / t->entry_size);
-    }
+    ws->is_comparing = true;
+    ptable_sync(ws->tables, t, ws->epoch);
     ws->is_comparing = false;
     unmap_dropped(ws);
-    t->unchanged = is_changed ? 0 : t->unchanged + 1;
-    if (t->unchanged >= t->patience)
-        table_rest(ws, t);
 }
 
-static struct ptable *table_find(struct windows *ws, gpa_t gpa, uint8_t entry_size, uint8_t span_shift, bool is_dir)
+void windows_written(struct windows *ws, uint64_t off, uint64_t len)
 {
-    struct ptable **head = &ws->hash[(gpa >> 12) % ARRAY_SIZE(ws->hash)];
-    struct space_run run;
-    struct ptable *t;
-
-    for (t = *head; t; t = t->next)
-        if (t->gpa == gpa && t->entry_size == entry_size && t->span_shift == span_shift && t->is_dir == is_dir)
-            return t;
-    space_lookup(ws->mem, gpa, &run);
-    if (!run.host || run.len < 4096)
-        return NULL;
-    t = calloc(1, sizeof(*t));
-    if (!t)
-        BUG("out of memory for page-table copies");
-    *t = (struct ptable){.next = *head, .gpa = gpa, .host = run.host, .entry_size = entry_size, .span_shift = span_shift,
-                         .is_dir = is_dir, .epoch = ws->epoch, .patience = PATIENCE};
-    *head = t;
-    return t;
-}
-
-static void table_add_user(struct ptable *t, struct window *w, uint32_t base)
-{
-    if (t->n_users == t->cap_users) {
-        unsigned cap = t->cap_users ? t->cap_users * 2 : 4;
-        struct ptable_user *p = realloc(t->users, cap * sizeof(*p));
-
-        if (!p)
-            BUG("out of memory for page-table users");
-        t->users = p;
-        t->cap_users = cap;
-    }
-    t->users[t->n_users++] = (struct ptable_user){.w = w, .base = base};
+    ptables_written(ws->tables, off, len);
 }
 
 /* Remember the tables of a successful walk.  False: they lie where no copy can be taken (device, hole). */
@@ -525,16 +347,16 @@ static bool note_tables(struct windows *ws, struct window *w, gla_t gla, const s
         struct ptable *t;
 
         if (w->dir[di]) { /* cannot happen while keys hold the root; be safe */
-            table_remove_user(ws, w->dir[di], w, di << 30);
+            ptable_remove_user(ws->tables, w->dir[di], w, di << 30);
             w->dir[di] = NULL;
         }
-        t = table_find(ws, dir_gpa, esz, dir_shift, true);
+        t = ptables_get(ws->tables, dir_gpa, esz, dir_shift, true, ws->epoch);
         if (!t)
             return false;
-        table_add_user(t, w, di << 30);
+        ptable_add_user(t, w, di << 30);
         w->dir[di] = t;
     }
-    table_sync_entry(ws, w->dir[di], dir_entry);
+    ptable_sync_entry(ws->tables, w->dir[di], dir_entry);
     if (is_large)
         return true;
     gpa_t leaf_gpa = r->table_gpa[r->levels - 1] & ~(gpa_t)GUEST_PAGE_MASK;
@@ -543,16 +365,16 @@ static bool note_tables(struct windows *ws, struct window *w, gla_t gla, const s
     uint32_t base = (uint32_t)li << dir_shift;
 
     if (!leaf) {
-        leaf = table_find(ws, leaf_gpa, esz, 12, false);
+        leaf = ptables_get(ws->tables, leaf_gpa, esz, 12, false, ws->epoch);
         if (!leaf)
             return false;
-        table_add_user(leaf, w, base);
+        ptable_add_user(leaf, w, base);
         w->leaf[li] = leaf;
         w->leaf_list[w->n_leaf++] = (uint16_t)li;
     } else if (leaf->gpa != leaf_gpa) {
         return false; /* the directory entry's A/D-only change hid nothing: cannot happen */
     }
-    table_sync_entry(ws, leaf, leaf_entry);
+    ptable_sync_entry(ws->tables, leaf, leaf_entry);
     return true;
 }
 
@@ -561,12 +383,12 @@ static void window_sync(struct windows *ws, struct window *w)
     w->synced_epoch = ws->epoch;
     for (unsigned i = 0; i < 4; i++)
         if (w->dir[i] && w->dir[i]->epoch != ws->epoch)
-            table_sync(ws, w->dir[i]);
+            sync_table(ws, w->dir[i]);
     for (unsigned i = 0; i < w->n_leaf; i++) {
         struct ptable *t = w->leaf[w->leaf_list[i]];
 
         if (t->epoch != ws->epoch)
-            table_sync(ws, t);
+            sync_table(ws, t);
     }
 }
 
@@ -680,7 +502,7 @@ static struct ptable *directory(struct windows *ws, const struct window_key *k, 
     bool is_pae = (k->flags >> 4 & CR4_PAE) != 0;
     gpa_t gpa = (is_pae ? k->pdpte[di] & 0x000ffffffffff000ull : k->cr3) & ws->cpu->paging.a20_mask;
 
-    return is_pae && !(k->pdpte[di] & PTE_P) ? NULL : table_find(ws, gpa, like->entry_size, like->span_shift, true);
+    return is_pae && !(k->pdpte[di] & PTE_P) ? NULL : ptables_get(ws->tables, gpa, like->entry_size, like->span_shift, true, ws->epoch);
 }
 
 /* Hand the window to the address space of key: what both map in the same way stays. */
@@ -695,27 +517,9 @@ static void window_rebase(struct windows *ws, struct window *w, const struct win
         if (!from || (to = directory(ws, key, di, from)) == from)
             continue;
         if (to && to->epoch != ws->epoch)
-            table_sync(ws, to);
-        for (unsigned i = 0; i < 4096u / from->entry_size; i++) {
-            unsigned at = i * from->entry_size, group = at / GROUP_BYTES;
-
-            if (to && (from->groups >> group & 1))
-                (void)table_use_group(to, group);
-            if (at % GROUP_BYTES == 0 &&
-                (!(from->groups >> group & 1) || (to && memcmp(from->copy + at, to->copy + at, GROUP_BYTES) == 0))) {
-                i += GROUP_BYTES / from->entry_size - 1;
-                continue;
-            }
-            uint64_t old = load_le(from->copy + i * from->entry_size, from->entry_size);
-            uint64_t new = to ? load_le(to->copy + i * to->entry_size, to->entry_size) : 0;
-
-            if (old != new && !entry_holds(old, new))
-                drop_entry(ws, w, from, base, i, old);
-        }
+            sync_table(ws, to);
+        ptable_replace(ws->tables, from, to, w, base);
         w->dir[di] = to;
-        table_remove_user(ws, from, w, base);
-        if (to)
-            table_add_user(to, w, base);
     }
     if (w->peer)
         w->peer->peer = NULL;
@@ -824,13 +628,13 @@ static void flush_page(struct windows *ws, struct window *w, uint32_t gla)
 
     if (!dir)
         return;
-    e = gla >> shift & (4096u / dir->entry_size - 1);
-    bool was_large = (load_le(dir->copy + e * dir->entry_size, 4) & PTE_PS) != 0;
+    e = gla >> shift & (ptable_entries(dir) - 1);
+    bool was_large = (ptable_copied(dir, e) & PTE_PS) != 0;
 
-    table_sync_entry(ws, dir, e);
+    ptable_sync_entry(ws->tables, dir, e);
     leaf = w->leaf[gla >> shift];
     if (leaf)
-        table_sync_entry(ws, leaf, gla >> 12 & (4096u / leaf->entry_size - 1));
+        ptable_sync_entry(ws->tables, leaf, gla >> 12 & (ptable_entries(leaf) - 1));
     if (was_large)
         drop_range(ws, w, gla >> shift << (shift - 12), 1u << (shift - 12));
     else
@@ -925,13 +729,13 @@ static bool neighbour_fits(const struct windows *ws, const struct window *w, con
                            uint64_t frame, uint64_t center, int delta, bool is_writable)
 {
     uint32_t p = page + (uint32_t)delta;
-    unsigned n = 4096u / leaf->entry_size;
+    unsigned n = ptable_entries(leaf);
     uint64_t e, c, need = PTE_A | (is_writable ? PTE_D : 0), same = PTE_P | PTE_RW | PTE_US | 0xfffull << 52 | 1ull << 7; /* reserved bits too */
     uint64_t f = frame + (uint64_t)(int64_t)delta;
 
     if (p >= WINDOW_PAGES || p / n != page / n || w->page[p] || f >= ws->n_frames)
         return false;
-    e = load_le(leaf->host + (p % n) * leaf->entry_size, leaf->entry_size);
+    e = ptable_present(leaf, p % n);
     c = center + (uint64_t)((int64_t)delta * GUEST_PAGE_SIZE);
     if (leaf->entry_size == 4)
         c &= 0xffffffffu;
@@ -945,13 +749,13 @@ static struct extent extent_by_table(struct windows *ws, struct window *w, uint3
 {
     bool is_pae = (ws->cpu->paging.cr4 & CR4_PAE) != 0;
     struct ptable *leaf = w->leaf[page >> (is_pae ? 9 : 10)];
-    unsigned n = 4096u / leaf->entry_size;
-    uint64_t center = load_le(leaf->host + (page % n) * leaf->entry_size, leaf->entry_size);
+    unsigned n = ptable_entries(leaf);
+    uint64_t center = ptable_present(leaf, page % n);
     struct extent x = {0};
 
     while (x.after < AROUND_PAGES && (uint64_t)(x.after + 2) << 12 <= run->len &&
            neighbour_fits(ws, w, leaf, page, frame, center, (int)x.after + 1, is_writable))
-        table_sync_entry(ws, leaf, (page + ++x.after) % n);
+        ptable_sync_entry(ws->tables, leaf, (page + ++x.after) % n);
     return x;
 }
 
@@ -1127,15 +931,17 @@ struct windows *windows_create(struct cpu *cpu, struct soft *soft, bool may_shar
     ws->code_gone = code_gone;
     ws->soft = soft;
     ws->may_share = may_share;
-    ws->may_be_quiet = may_be_quiet;
     ws->opaque = opaque;
     ws->epoch = 1;
     ws->max_win = FEW_WINDOWS;
     ws->next_base = FIRST_WINDOW;
     ws->n_frames = guestmem_size(ws->guestmem) >> 12;
     ws->rmap_head = zeroed(ws->n_frames * sizeof(*ws->rmap_head) + 4096);
-    if (!ws->rmap_head) {
-        free(ws);
+    ws->tables = ptables_create(ws->mem, ws->guestmem, may_be_quiet,
+                                &(struct ptables_client){.entry_gone = entry_gone, .protect_frame = protect_frame, .opaque = ws},
+                                &ws->stats.tables);
+    if (!ws->rmap_head || !ws->tables) {
+        windows_destroy(ws);
         return NULL;
     }
     return ws;
@@ -1155,7 +961,9 @@ void windows_destroy(struct windows *ws)
         munmap(w->noted, WINDOW_PAGES * sizeof(*w->noted));
         free(w);
     }
-    munmap(ws->rmap_head, ws->n_frames * sizeof(*ws->rmap_head) + 4096);
+    ptables_destroy(ws->tables);
+    if (ws->rmap_head)
+        munmap(ws->rmap_head, ws->n_frames * sizeof(*ws->rmap_head) + 4096);
     free(ws->nodes);
     free(ws);
 }

@@ -16,6 +16,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "bt/ptables.h"
 #include "bt/soft.h"
 #include "cpu/cpu.h"
 
@@ -56,7 +57,8 @@ struct window {
 typedef void window_code_fn(void *opaque, struct window *w, uint32_t page);
 
 struct window_stats {
-    uint64_t fills, user_fills, fill_pages, upgrades, drops, drop_pages, rmap_nodes, resets, rebases, syncs, quiet, woken, protects, map_calls, windows;
+    uint64_t fills, user_fills, fill_pages, upgrades, drops, drop_pages, rmap_nodes, resets, rebases, protects, map_calls, windows;
+    struct ptables_stats tables;
 };
 
 /* soft: what window_soft_fill() fills, or NULL.  may_share: one supervisor window serves address spaces that are used seldom.

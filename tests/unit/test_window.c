@@ -494,9 +494,9 @@ static void a_table_that_does_not_change_is_not_compared_for_ever(void **state)
     assert_int_equal(fill(t, false, PAGE_TABLE, true), WINDOW_RETRY);
     assert_int_equal(fill(t, false, DATA, false), WINDOW_RETRY);
     reload(t, 1000);
-    before = windows_stats(t->ws)->syncs;
+    before = windows_stats(t->ws)->tables.syncs;
     reload(t, 10);
-    assert_int_equal(windows_stats(t->ws)->syncs, before);
+    assert_int_equal(windows_stats(t->ws)->tables.syncs, before);
     assert_int_not_equal(*table_flags(t), 0);
     assert_int_equal(w->page[PAGE_TABLE >> 12] & 1, 0); /* read-only by now */
 
