@@ -103,7 +103,7 @@ struct ptable *ptables_get(struct ptables *ts, gpa_t gpa, uint8_t entry_size, ui
 void ptable_add_user(struct ptable *t, struct window *w, uint32_t base)
 {
     if (t->n_users == t->cap_users) {
-        unsigned cap = t->cap_users ? t->cap_users * 2 : 4;
+        unsigned cap = t->cap_users ? t->cap_users * 2 : 1;
         struct ptable_user *p = realloc(t->users, cap * sizeof(*p));
 
         if (!p)
@@ -124,6 +124,7 @@ static void table_free(struct ptables *ts, struct ptable *t)
         link = &(*link)->next;
     *link = t->next;
     free(t->users);
+    free(t->copy);
     free(t);
 }
 
@@ -152,25 +153,41 @@ static bool has_group(const struct ptable *t, unsigned group)
     return t->groups >> group & 1;
 }
 
-static uint8_t *copy_of(struct ptable *t, unsigned i)
+/* The copy of a group, where there is one or would be. */
+static uint8_t *group_copy(const struct ptable *t, unsigned group)
 {
-    return t->copy + i * t->entry_size;
+    return t->copy + (unsigned)__builtin_popcount(t->groups & ((1u << group) - 1)) * GROUP_BYTES;
+}
+
+static uint8_t *entry_copy(const struct ptable *t, unsigned i)
+{
+    unsigned at = i * t->entry_size;
+
+    return group_copy(t, at / GROUP_BYTES) + at % GROUP_BYTES;
 }
 
 uint64_t ptable_copied(const struct ptable *t, unsigned i)
 {
-    unsigned at = i * t->entry_size;
-
-    return has_group(t, at / GROUP_BYTES) ? load_sized(t->copy + at, t->entry_size) : 0;
+    return has_group(t, i * t->entry_size / GROUP_BYTES) ? load_sized(entry_copy(t, i), t->entry_size) : 0;
 }
 
 /* True: it was not copied yet. */
 static bool table_use_group(struct ptable *t, unsigned group)
 {
+    unsigned n;
+    uint8_t *p;
+
     if (has_group(t, group))
         return false;
+    n = (unsigned)__builtin_popcount(t->groups);
+    p = realloc(t->copy, (n + 1) * GROUP_BYTES);
+    if (!p)
+        BUG("out of memory for page-table copies");
+    t->copy = p;
+    p = group_copy(t, group);
+    memmove(p + GROUP_BYTES, p, (size_t)(t->copy + n * GROUP_BYTES - p));
+    memcpy(p, t->host + group * GROUP_BYTES, GROUP_BYTES);
     t->groups |= (uint16_t)(1u << group);
-    memcpy(t->copy + group * GROUP_BYTES, t->host + group * GROUP_BYTES, GROUP_BYTES);
     return true;
 }
 
@@ -180,11 +197,11 @@ void ptable_sync_entry(struct ptables *ts, struct ptable *t, unsigned i)
 
     if (table_use_group(t, i * t->entry_size / GROUP_BYTES))
         return;
-    old = load_sized(copy_of(t, i), t->entry_size);
+    old = load_sized(entry_copy(t, i), t->entry_size);
     new = ptable_present(t, i);
     if (old == new)
         return;
-    store_sized(copy_of(t, i), t->entry_size, new);
+    store_sized(entry_copy(t, i), t->entry_size, new);
     if (entry_holds(old, new))
         return;
     for (unsigned u = 0; u < t->n_users; u++)
@@ -202,7 +219,7 @@ void ptable_sync(struct ptables *ts, struct ptable *t, uint64_t epoch)
     for (unsigned groups = t->groups, n, first; groups; groups &= ~0u << (first + n)) {
         first = (unsigned)__builtin_ctz(groups);
         n = (unsigned)__builtin_ctz(~(groups >> first));
-        if (memcmp(t->copy + first * GROUP_BYTES, t->host + first * GROUP_BYTES, n * GROUP_BYTES) == 0)
+        if (memcmp(group_copy(t, first), t->host + first * GROUP_BYTES, n * GROUP_BYTES) == 0)
             continue;
         is_changed = true;
         for (unsigned at = first * GROUP_BYTES; at < (first + n) * GROUP_BYTES; at += t->entry_size)
@@ -220,7 +237,7 @@ static void replace_group(struct ptables *ts, struct ptable *from, struct ptable
 
     if (to) {
         (void)table_use_group(to, group);
-        if (memcmp(copy_of(from, first), copy_of(to, first), GROUP_BYTES) == 0)
+        if (memcmp(group_copy(from, group), group_copy(to, group), GROUP_BYTES) == 0)
             return;
     }
     for (unsigned i = first; i < first + n; i++) {

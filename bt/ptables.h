@@ -44,7 +44,7 @@ struct ptable {
         struct window *w;
         uint32_t base; /* linear address of entry 0 */
     } *users;
-    uint8_t copy[4096];
+    uint8_t *copy;       /* of these groups, one after the other */
 };
 
 struct ptables_client {
