@@ -259,12 +259,8 @@ static void drop_range(struct windows *ws, struct window *w, uint32_t first, uin
 static void window_reset(struct windows *ws, struct window *w)
 {
     ws->code_gone(ws->opaque, w, WINDOW_PAGES);
-    for (unsigned i = 0; i < w->n_leaf; i++) {
-        struct ptable *t = w->leaf[w->leaf_list[i]];
-
-        w->leaf[w->leaf_list[i]] = NULL;
-        ptable_remove_user(ws->tables, t, w, (uint32_t)w->leaf_list[i] << (t->span_shift + (t->entry_size == 8 ? 9 : 10)));
-    }
+    for (unsigned i = 0; i < w->n_leaf; i++)
+        ptable_remove_user(ws->tables, w->leaf[i].table, w, w->leaf[i].base);
     w->n_leaf = 0;
     for (unsigned i = 0; i < 4; i++) {
         struct ptable *t = w->dir[i];
@@ -290,27 +286,71 @@ static void window_reset(struct windows *ws, struct window *w)
 
 /* --- page tables --- */
 
+/* Index of the first leaf at base or above. */
+static unsigned leaf_index(const struct window *w, uint32_t base)
+{
+    unsigned low = 0, high = w->n_leaf;
+
+    while (low < high) {
+        unsigned middle = (low + high) / 2;
+
+        if (w->leaf[middle].base < base)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* The leaf table whose entry 0 is for base; NULL: none yet. */
+static struct ptable *leaf_find(const struct window *w, uint32_t base)
+{
+    unsigned i = leaf_index(w, base);
+
+    return i < w->n_leaf && w->leaf[i].base == base ? w->leaf[i].table : NULL;
+}
+
+static void leaf_add(struct window *w, uint32_t base, struct ptable *t)
+{
+    unsigned i = leaf_index(w, base);
+
+    if (w->n_leaf == w->cap_leaf) {
+        unsigned cap = w->cap_leaf ? w->cap_leaf * 2 : 8;
+        struct window_leaf *p = realloc(w->leaf, cap * sizeof(*p));
+
+        if (!p)
+            BUG("out of memory for a window's tables");
+        w->leaf = p;
+        w->cap_leaf = cap;
+    }
+    memmove(w->leaf + i + 1, w->leaf + i, (w->n_leaf - i) * sizeof(*w->leaf));
+    w->leaf[i] = (struct window_leaf){.base = base, .table = t};
+    w->n_leaf++;
+    ptable_add_user(t, w, base);
+}
+
+static void leaf_remove(struct windows *ws, struct window *w, uint32_t base)
+{
+    unsigned i = leaf_index(w, base);
+    struct ptable *t = w->leaf[i].table;
+
+    w->n_leaf--;
+    memmove(w->leaf + i, w->leaf + i + 1, (w->n_leaf - i) * sizeof(*w->leaf));
+    ptable_remove_user(ws->tables, t, w, base);
+}
+
 /* What w mapped through the entry goes; see ptables.h. */
 static void entry_gone(void *opaque, struct window *w, const struct ptable *t, uint32_t base, unsigned i, uint64_t old)
 {
     struct windows *ws = opaque;
     uint32_t gla = base + (uint32_t)((uint64_t)i << t->span_shift);
-    unsigned li = gla >> t->span_shift;
-    struct ptable *leaf = t->is_dir ? w->leaf[li] : NULL;
+    bool has_leaf = t->is_dir && leaf_find(w, gla);
 
-    if (t->is_dir && !leaf && !(old & PTE_PS))
+    if (t->is_dir && !has_leaf && !(old & PTE_PS))
         return; /* nothing was */
     drop_range(ws, w, gla >> 12, 1u << (t->span_shift - 12));
-    if (!leaf)
-        return;
-    w->leaf[li] = NULL;
-    for (unsigned k = 0; k < w->n_leaf; k++) {
-        if (w->leaf_list[k] == li) {
-            w->leaf_list[k] = w->leaf_list[--w->n_leaf];
-            break;
-        }
-    }
-    ptable_remove_user(ws->tables, leaf, w, gla);
+    if (has_leaf)
+        leaf_remove(ws, w, gla);
 }
 
 static void protect_frame(void *opaque, uint64_t frame)
@@ -339,7 +379,7 @@ static bool note_tables(struct windows *ws, struct window *w, gla_t gla, const s
     uint8_t esz = is_pae ? 8 : 4;
     uint8_t dir_shift = is_pae ? 21 : 22;
     bool is_large = r->page_shift > 12;
-    unsigned di = is_pae ? (unsigned)(gla >> 30) & 3 : 0, li = (unsigned)(gla >> dir_shift);
+    unsigned di = is_pae ? (unsigned)(gla >> 30) & 3 : 0;
     gpa_t dir_gpa = r->table_gpa[r->levels - (is_large ? 1 : 2)] & ~(gpa_t)GUEST_PAGE_MASK;
     unsigned dir_entry = (unsigned)(gla >> dir_shift) & (4096u / esz - 1);
 
@@ -360,17 +400,15 @@ static bool note_tables(struct windows *ws, struct window *w, gla_t gla, const s
     if (is_large)
         return true;
     gpa_t leaf_gpa = r->table_gpa[r->levels - 1] & ~(gpa_t)GUEST_PAGE_MASK;
-    struct ptable *leaf = w->leaf[li];
     unsigned leaf_entry = (unsigned)(gla >> 12) & (4096u / esz - 1);
-    uint32_t base = (uint32_t)li << dir_shift;
+    uint32_t base = (uint32_t)(gla >> dir_shift) << dir_shift;
+    struct ptable *leaf = leaf_find(w, base);
 
     if (!leaf) {
         leaf = ptables_get(ws->tables, leaf_gpa, esz, 12, false, ws->epoch);
         if (!leaf)
             return false;
-        ptable_add_user(leaf, w, base);
-        w->leaf[li] = leaf;
-        w->leaf_list[w->n_leaf++] = (uint16_t)li;
+        leaf_add(w, base, leaf);
     } else if (leaf->gpa != leaf_gpa) {
         return false; /* the directory entry's A/D-only change hid nothing: cannot happen */
     }
@@ -385,7 +423,7 @@ static void window_sync(struct windows *ws, struct window *w)
         if (w->dir[i] && w->dir[i]->epoch != ws->epoch)
             sync_table(ws, w->dir[i]);
     for (unsigned i = 0; i < w->n_leaf; i++) {
-        struct ptable *t = w->leaf[w->leaf_list[i]];
+        struct ptable *t = w->leaf[i].table;
 
         if (t->epoch != ws->epoch)
             sync_table(ws, t);
@@ -632,7 +670,7 @@ static void flush_page(struct windows *ws, struct window *w, uint32_t gla)
     bool was_large = (ptable_copied(dir, e) & PTE_PS) != 0;
 
     ptable_sync_entry(ws->tables, dir, e);
-    leaf = w->leaf[gla >> shift];
+    leaf = leaf_find(w, gla >> shift << shift);
     if (leaf)
         ptable_sync_entry(ws->tables, leaf, gla >> 12 & (ptable_entries(leaf) - 1));
     if (was_large)
@@ -748,7 +786,7 @@ static struct extent extent_by_table(struct windows *ws, struct window *w, uint3
                                      const struct space_run *run, bool is_writable)
 {
     bool is_pae = (ws->cpu->paging.cr4 & CR4_PAE) != 0;
-    struct ptable *leaf = w->leaf[page >> (is_pae ? 9 : 10)];
+    struct ptable *leaf = leaf_find(w, page >> (is_pae ? 9 : 10) << (is_pae ? 21 : 22));
     unsigned n = ptable_entries(leaf);
     uint64_t center = ptable_present(leaf, page % n);
     struct extent x = {0};
@@ -959,6 +997,7 @@ void windows_destroy(struct windows *ws)
         munmap(w->page, WINDOW_PAGES * sizeof(*w->page));
         munmap(w->code, WINDOW_PAGES * sizeof(*w->code));
         munmap(w->noted, WINDOW_PAGES * sizeof(*w->noted));
+        free(w->leaf);
         free(w);
     }
     ptables_destroy(ws->tables);

@@ -47,9 +47,12 @@ struct window {
     struct window *peer; /* same key but for is_user, or NULL */
     uint64_t soft_key;   /* of linear page 0 in the software TLB */
     bool has_soft;       /* there may be entries */
-    struct ptable *leaf[2048], *dir[4];
-    uint16_t leaf_list[2048];
-    unsigned n_leaf;
+    struct ptable *dir[4];
+    struct window_leaf {
+        uint32_t base; /* linear address of entry 0 */
+        struct ptable *table;
+    } *leaf; /* by address */
+    unsigned n_leaf, cap_leaf;
 };
 
 /* Told when translations of a linear page can no longer be trusted: page == WINDOW_PAGES means all of the window.
