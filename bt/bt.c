@@ -120,7 +120,7 @@ void ctx_enter(struct bt *bt, struct ctx *c)
     bt->ctx = c;
     hot->ctx = (uint64_t)(uintptr_t)c;
     hot->window_base = (uint64_t)(uintptr_t)bt->ctx->w->base;
-    hot->code_map = (uint64_t)(uintptr_t)bt->ctx->w->code;
+    hot->code_map = (uint64_t)(uintptr_t)&bt->ctx->w->map;
     hot->jump_table = (uint64_t)(uintptr_t)bt->ctx->jump_table;
     hot->soft_key = bt->ctx->w->soft_key;
     hot->system_base = system ? (uint64_t)(uintptr_t)system->base : SEG_POISON;
@@ -182,13 +182,13 @@ static void run_cold(struct bt *bt)
 static int64_t code_frame(struct bt *bt, struct window *w, uint32_t linear)
 {
     uint32_t page = linear >> GUEST_PAGE_SHIFT;
-    bool is_known = w->code[page] != 0;
+    bool is_known = window_code(w, page) != 0;
     int64_t frame = window_code_frame(bt->windows, w, linear, true);
 
     if (is_known || frame < 0)
         return frame;
     links_check(bt, w, page);
-    return (int64_t)w->code[page] - 1; /* which may be gone again */
+    return (int64_t)window_code(w, page) - 1; /* which may be gone again */
 }
 
 static void set_jump(struct bt *bt, struct ctx *c, uint32_t guest_rip, const struct block *b)
@@ -329,7 +329,7 @@ static uint64_t needs_of(const struct cpu *cpu)
 /* Would the window fault there? */
 static bool is_unmapped(const struct bt *bt, uint64_t gla, bool is_write)
 {
-    uint32_t page = bt->ctx->w->page[(uint32_t)gla >> GUEST_PAGE_SHIFT];
+    uint32_t page = window_page(bt->ctx->w, (uint32_t)gla >> GUEST_PAGE_SHIFT);
 
     return !page || (is_write && !(page & 1));
 }

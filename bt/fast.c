@@ -97,7 +97,7 @@ static void uncount_rest(struct bt *bt, const struct callout_site *site)
 /* The block at EIP, if it is translated and its page known. */
 static const struct block *find_block(struct bt *bt, const struct ctx *c, uint32_t rip)
 {
-    uint32_t linear = c->cs_base + rip, frame = c->w->code[linear >> GUEST_PAGE_SHIFT];
+    uint32_t linear = c->cs_base + rip, frame = window_code(c->w, linear >> GUEST_PAGE_SHIFT);
     const struct block *b;
 
     if (!frame || rip > c->cs_limit)

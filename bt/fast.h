@@ -45,7 +45,7 @@ const uint8_t *fast_miss(struct bt *bt, uint32_t guest_rip);
  * then the page is made ready for the next time. */
 static inline uint8_t *reach(struct bt *bt, struct window *w, uint32_t gla, unsigned len, bool is_write)
 {
-    uint32_t page = w->page[gla >> GUEST_PAGE_SHIFT];
+    uint32_t page = window_page(w, gla >> GUEST_PAGE_SHIFT);
     uint8_t *host = NULL;
 
     if ((gla & GUEST_PAGE_MASK) > GUEST_PAGE_SIZE - len)

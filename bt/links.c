@@ -121,7 +121,7 @@ bool links_add(struct bt *bt, const struct window *w, const struct block *from, 
     void *p;
 
     /* A block of one instruction in two pages: the second one may be jumped from, too. */
-    if (from->second_frame || w->code[page] != frame || w->code[page_of(bt, to)] != frame_of(to))
+    if (from->second_frame || window_code(w, page) != frame || window_code(w, page_of(bt, to)) != frame_of(to))
         return false;
     e = edge_get(bt->links, node_get(bt->links, page, frame), node_get(bt->links, page_of(bt, to), frame_of(to)));
     if (e->is_guarded)
@@ -157,33 +157,33 @@ void links_check(struct bt *bt, struct window *w, uint32_t page)
 
     ls->visit++;
     ls->n_todo = 0;
-    todo_push(ls, node_find(ls, page, w->code[page]));
+    todo_push(ls, node_find(ls, page, window_code(w, page)));
     while (ls->n_todo) {
         const struct node *n = ls->todo[--ls->n_todo];
 
         for (struct edge *e = n->out; e; e = e->next_out) {
-            if (!e->n_jumps || w->code[e->to->page] == e->to->frame)
+            if (!e->n_jumps || window_code(w, e->to->page) == e->to->frame)
                 continue;
-            if (!w->code[e->to->page])
+            if (!window_code(w, e->to->page))
                 (void)window_code_frame(bt->windows, w, (gla_t)e->to->page << GUEST_PAGE_SHIFT, false);
-            if (w->code[e->to->page] == e->to->frame) {
+            if (window_code(w, e->to->page) == e->to->frame) {
                 todo_push(ls, e->to);
                 continue;
             }
             edge_cut(bt, e);
-            e->is_guarded = w->code[e->to->page] || ++e->cuts >= CUTS_MAX;
-            if (w->code[e->to->page]) /* what it is instead has links of its own */
-                todo_push(ls, node_find(ls, e->to->page, w->code[e->to->page]));
+            e->is_guarded = window_code(w, e->to->page) || ++e->cuts >= CUTS_MAX;
+            if (window_code(w, e->to->page)) /* what it is instead has links of its own */
+                todo_push(ls, node_find(ls, e->to->page, window_code(w, e->to->page)));
         }
     }
 }
 
 void links_cut_page(struct bt *bt, const struct window *w, uint32_t page)
 {
-    struct node *n = node_find(bt->links, page, w->code[page]);
+    struct node *n = node_find(bt->links, page, window_code(w, page));
 
     for (struct edge *e = n ? n->in : NULL; e; e = e->next_in) {
-        if (!e->n_jumps || w->code[e->from->page] != e->from->frame)
+        if (!e->n_jumps || window_code(w, e->from->page) != e->from->frame)
             continue;
         edge_cut(bt, e);
         e->is_guarded = ++e->cuts >= CUTS_MAX;

@@ -51,7 +51,7 @@ enum exit_reason {
 struct bt_hot {
     /* These are within 8-bit displacements. */
     uint64_t jump_table;
-    uint64_t code_map;    /* window->code */
+    uint64_t code_map;    /* &window->map */
     uint64_t fp_gate, sse_gate, avx_gate; /* called before the first FP instruction of a block */
     uint64_t scratch, flags_before;       /* of one instruction */
     uint64_t system_base;           /* of the window that shows what the processor reads by itself; no canonical address: there is none now */
@@ -228,6 +228,16 @@ static inline bool ctx_is_crowded(const struct ctx *c)
 {
     return c->conflicts > c->jump_mask / 4 && c->jump_mask != JUMP_TABLE_ENTRIES - 1;
 }
+
+/* R8 = what window_code() says of a linear page in the window that code runs in. */
+static inline void emit_load_code(struct emit *e, uint32_t page)
+{
+    emit_load(e, H_R8, HOT(code_map), 8);
+    emit_load(e, H_R8, HMEM(H_R8, offsetof(struct pagemap, part) + page / PAGEMAP_PART * 8), 8);
+    emit_load(e, H_R8, HMEM(H_R8, offsetof(struct page_part, chunk) + page % PAGEMAP_PART / PAGEMAP_CHUNK * 8), 8);
+    emit_load(e, H_R8, HMEM(H_R8, offsetof(struct page_chunk, code) + page % PAGEMAP_CHUNK * 4), 4);
+}
+
 struct bt_stats {
     uint64_t blocks, guest_bytes, host_bytes, translate_ns, chains, lookups, lookup_misses, callouts, callouts_ended, polls, gates;
     uint64_t sig_fill, sig_guest_fault, sig_device, sig_code_write, sig_poll, sig_fpe, sig_stack, sig_other;

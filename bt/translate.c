@@ -385,8 +385,7 @@ static void emit_second_page_guard(struct xlat *x)
     struct emit *e = x->e;
     uint32_t page = (x->b->guest_rip + x->cs_base + GUEST_PAGE_SIZE) >> 12 & (WINDOW_PAGES - 1);
 
-    emit_load(e, H_R8, HOT(code_map), 8);
-    emit_load(e, H_R8, HMEM(H_R8, page * 4), 4);
+    emit_load_code(e, page);
     emit_mov_rr64(e, H_R9, H_RCX);
     emit_lea32(e, H_RCX, HMEM(H_R8, -(int64_t)x->b->second_frame));
     uint8_t *ok = emit_short(e, CC_JECXZ);

@@ -13,6 +13,7 @@
 #define FEW_WINDOWS 96     /* at first; more when address spaces come back whose windows were taken away */
 #define MORE_WINDOWS 8
 #define RECENT_BITS 12
+#define FETCH_BITS 8
 #define MAX_OWN 32         /* supervisor windows of one address space */
 #define OWN_VISITS 8       /* an address space that comes so often, with fewer than MAX_OWN others in between, gets one */
 #define LOW_GUARD 65536 /* string instructions that count down stop here, at their first byte below */
@@ -52,12 +53,14 @@ struct windows {
     bool may_share;
     struct window *shared;                   /* supervisor window of whatever address space without its own was last; or NULL */
     struct { uint32_t last, visits; } seldom[1 << RECENT_BITS]; /* by the index of recent; last in rebases */
+    uint64_t fetchers[1 << FETCH_BITS][(MAX_WINDOWS + 63) / 64]; /* by page and frame: a bit for each window that may fetch the one from the other */
     unsigned max_win;
     unsigned n_win;
     uint64_t next_base;                      /* host address of the next window */
+    struct pagemap_pool pool;
     struct ptables *tables;
     bool is_comparing;
-    struct { /* pages no longer in the window's page array that are still to be unmapped, while is_comparing */
+    struct { /* pages that have no window_page() any more, but are still to be unmapped, while is_comparing */
         struct window *w;
         uint32_t first, n; /* n 0: none */
     } dropped;
@@ -108,14 +111,20 @@ static void unmap_pages(struct window *w, uint32_t first, uint32_t n)
         BUG("cannot unmap guest pages: %s", strerror(errno));
 }
 
-/* --- reverse map: frame -> window pages.  Stale nodes are recognised by the window's page array, and freed when met. --- */
+/* --- reverse map: frame -> window pages.  Stale nodes are recognised by window_page(), and freed when met. --- */
 
 static bool node_is_live(const struct windows *ws, const struct rmap_node *n, uint64_t frame)
 {
-    return ws->win[n->window]->page[n->page] >> 1 == frame + 1;
+    return window_page(ws->win[n->window], n->page) >> 1 == frame + 1;
 }
 
 #define NOTED_SEEN 0xffffffffu
+
+/* Where noted says something of the node's page. */
+static uint32_t *node_noted(const struct windows *ws, const struct rmap_node *n)
+{
+    return &pagemap_chunk(&ws->win[n->window]->map, n->page)->noted[n->page % PAGEMAP_CHUNK];
+}
 
 /* Free the nodes of frame's list that are no longer true, or say what another one says: a page that had other frames in between. */
 static void rmap_prune(struct windows *ws, uint64_t frame)
@@ -125,7 +134,7 @@ static void rmap_prune(struct windows *ws, uint64_t frame)
 
     while ((id = *link) != 0) {
         struct rmap_node *n = &ws->nodes[id - 1];
-        uint32_t *noted = &ws->win[n->window]->noted[n->page];
+        uint32_t *noted = node_noted(ws, n);
 
         if (node_is_live(ws, n, frame) && *noted != NOTED_SEEN) {
             *noted = NOTED_SEEN;
@@ -139,22 +148,23 @@ static void rmap_prune(struct windows *ws, uint64_t frame)
         ws->free_node = id;
     }
     for (id = ws->rmap_head[frame]; id; id = ws->nodes[id - 1].next)
-        ws->win[ws->nodes[id - 1].window]->noted[ws->nodes[id - 1].page] = (uint32_t)frame + 1;
+        *node_noted(ws, &ws->nodes[id - 1]) = (uint32_t)frame + 1;
 }
 
 static void rmap_add(struct windows *ws, uint64_t frame, struct window *w, uint32_t page)
 {
+    uint32_t *noted = &pagemap_touch(&w->map, &ws->pool, page)->noted[page % PAGEMAP_CHUNK];
     uint32_t id;
 
-    if (w->noted[page] == frame + 1)
+    if (*noted == frame + 1)
         return; /* its node is still there */
     ws->chance = ws->chance * 1664525u + 1013904223u; /* not a counter, which pages that take turns might dodge */
     if (ws->chance >> (32 - PRUNE_BITS) == 0) {
         rmap_prune(ws, frame);
-        if (w->noted[page] == frame + 1)
+        if (*noted == frame + 1)
             return; /* from an earlier time */
     }
-    w->noted[page] = (uint32_t)frame + 1;
+    *noted = (uint32_t)frame + 1;
     if (ws->free_node) {
         id = ws->free_node;
         ws->free_node = ws->nodes[id - 1].next;
@@ -184,14 +194,15 @@ void windows_protect_frame(struct windows *ws, uint64_t frame)
     for (uint32_t id = ws->rmap_head[frame]; id; id = ws->nodes[id - 1].next) {
         const struct rmap_node *n = &ws->nodes[id - 1];
         struct window *w = ws->win[n->window];
+        uint32_t *mapped = &pagemap_chunk(&w->map, n->page)->page[n->page % PAGEMAP_CHUNK];
 
-        if (w->page[n->page] != PAGE_MAPPED(frame, 1))
+        if (*mapped != PAGE_MAPPED(frame, 1))
             continue;
         if (mprotect(w->base + ((uint64_t)n->page << 12), GUEST_PAGE_SIZE, PROT_READ) != 0) {
             unmap_pages(w, n->page, 1); /* out of mappings: a dropped page is protected too */
-            w->page[n->page] = 0;
+            *mapped = 0;
         } else {
-            w->page[n->page] &= ~1u;
+            *mapped &= ~1u;
         }
         ws->maps += 2;
         w->maps += 2;
@@ -213,12 +224,12 @@ static void unmap_dropped(struct windows *ws)
 /* Are all pages from first up to end unmapped? */
 static bool is_gap(const struct window *w, uint32_t first, uint32_t end)
 {
-    while (first < end && !w->page[first])
+    while ((first = pagemap_next(&w->map, first, end)) < end && !window_page(w, first))
         first++;
     return first == end;
 }
 
-/* These pages are no longer in w->page: unmap them, but while tables are compared together with what follows. */
+/* These pages have no window_page() any more: unmap them, but while tables are compared together with what follows. */
 static void drop_run(struct windows *ws, struct window *w, uint32_t first, uint32_t n)
 {
     uint32_t end = ws->dropped.first + ws->dropped.n;
@@ -235,25 +246,52 @@ static void drop_run(struct windows *ws, struct window *w, uint32_t first, uint3
         unmap_dropped(ws);
 }
 
+/* Pages to be dropped together. */
+struct run {
+    uint32_t first, n; /* n 0: none */
+};
+
+static void end_run(struct windows *ws, struct window *w, struct run *run)
+{
+    if (run->n)
+        drop_run(ws, w, run->first, run->n);
+    run->n = 0;
+}
+
+/* What there is from first up to end, in one chunk, goes; mapped pages are added to the run. */
+static void drop_in_chunk(struct windows *ws, struct window *w, struct page_chunk *c, uint32_t first, uint32_t end, struct run *run)
+{
+    for (uint32_t p = first, i = p % PAGEMAP_CHUNK; p < end; p++, i++) {
+        if (c->code[i]) {
+            ws->code_gone(ws->opaque, w, p);
+            c->code[i] = 0;
+        }
+        if (!c->page[i])
+            continue;
+        c->page[i] = 0;
+        if (run->n && run->first + run->n != p)
+            end_run(ws, w, run);
+        if (!run->n++)
+            run->first = p;
+    }
+}
+
 static void drop_range(struct windows *ws, struct window *w, uint32_t first, uint32_t n)
 {
-    uint32_t run = 0, end = first + n;
+    uint32_t end = first + n, p = first, stop;
+    struct run run = {0};
 
     if (w->has_soft)
         soft_drop(ws->soft, w->soft_key + first, n);
-    for (uint32_t p = first; p <= end; p++) {
-        if (p < end && w->code[p]) {
-            ws->code_gone(ws->opaque, w, p);
-            w->code[p] = 0;
-        }
-        if (p < end && w->page[p]) {
-            w->page[p] = 0;
-            run++;
-        } else if (run) {
-            drop_run(ws, w, p - run, run);
-            run = 0;
-        }
+    for (; (p = pagemap_next(&w->map, p, end)) < end; p = stop) {
+        stop = (p | (PAGEMAP_CHUNK - 1)) + 1;
+        if (stop > end)
+            stop = end;
+        drop_in_chunk(ws, w, pagemap_chunk(&w->map, p), p, stop, &run);
+        if (stop - p == PAGEMAP_CHUNK)
+            pagemap_forget(&w->map, &ws->pool, p);
     }
+    end_run(ws, w, &run);
 }
 
 static void window_reset(struct windows *ws, struct window *w)
@@ -270,8 +308,9 @@ static void window_reset(struct windows *ws, struct window *w)
             ptable_remove_user(ws->tables, t, w, i << 30);
     }
     unmap_pages(w, 0, WINDOW_PAGES);
-    madvise(w->page, WINDOW_PAGES * sizeof(*w->page), MADV_DONTNEED);
-    madvise(w->code, WINDOW_PAGES * sizeof(*w->code), MADV_DONTNEED);
+    pagemap_clear(&w->map, &ws->pool);
+    for (unsigned i = 0; i < ARRAY_SIZE(ws->fetchers); i++)
+        ws->fetchers[i][w->index / 64] &= ~(1ull << (w->index % 64));
     ws->maps -= w->maps;
     w->maps = 0;
     if (ws->shared == w)
@@ -470,11 +509,7 @@ static struct window *window_alloc(struct windows *ws)
 
         w = calloc(1, sizeof(*w));
         if (w && base) {
-            w->page = zeroed(WINDOW_PAGES * sizeof(*w->page));
-            w->code = zeroed(WINDOW_PAGES * sizeof(*w->code));
-            w->noted = zeroed(WINDOW_PAGES * sizeof(*w->noted));
-        }
-        if (w && base && w->page && w->code && w->noted) {
+            pagemap_init(&w->map);
             w->base = base;
             w->index = ws->n_win;
             ws->win[ws->n_win++] = w;
@@ -724,7 +759,7 @@ static bool map_run(struct windows *ws, struct window *w, uint32_t page, uint64_
     if (mmap(w->base + ((uint64_t)page << 12), (uint64_t)n << 12, prot, flags, ws->fd, (off_t)(frame << 12)) == MAP_FAILED)
         return false;
     for (uint32_t i = 0; i < n; i++) {
-        w->page[page + i] = PAGE_MAPPED(frame + i, is_writable);
+        pagemap_touch(&w->map, &ws->pool, page + i)->page[(page + i) % PAGEMAP_CHUNK] = PAGE_MAPPED(frame + i, is_writable);
         rmap_add(ws, frame + i, w, page + i);
     }
     ws->maps++;
@@ -749,10 +784,10 @@ static struct extent extent_in_chunk(const struct windows *ws, const struct wind
     struct space_run low;
 
     while (x.after < max_after && (uint64_t)(x.after + 2) << 12 <= run->len && frame + x.after + 1 < ws->n_frames &&
-           !w->page[page + x.after + 1] && (may_write && frame_is_writable(ws, frame + x.after + 1)) == is_writable)
+           !window_page(w, page + x.after + 1) && (may_write && frame_is_writable(ws, frame + x.after + 1)) == is_writable)
         x.after++;
     while (x.before < max_before && frame > x.before && r->gpa >= (uint64_t)(x.before + 1) << 12 &&
-           !w->page[page - x.before - 1] && (may_write && frame_is_writable(ws, frame - x.before - 1)) == is_writable) {
+           !window_page(w, page - x.before - 1) && (may_write && frame_is_writable(ws, frame - x.before - 1)) == is_writable) {
         space_lookup(ws->mem, r->gpa - ((uint64_t)(x.before + 1) << 12), &low);
         if (!low.host || low.mem_off >> 12 != frame - x.before - 1 || low.is_writable != run->is_writable)
             break;
@@ -771,7 +806,7 @@ static bool neighbour_fits(const struct windows *ws, const struct window *w, con
     uint64_t e, c, need = PTE_A | (is_writable ? PTE_D : 0), same = PTE_P | PTE_RW | PTE_US | 0xfffull << 52 | 1ull << 7; /* reserved bits too */
     uint64_t f = frame + (uint64_t)(int64_t)delta;
 
-    if (p >= WINDOW_PAGES || p / n != page / n || w->page[p] || f >= ws->n_frames)
+    if (p >= WINDOW_PAGES || p / n != page / n || window_page(w, p) || f >= ws->n_frames)
         return false;
     e = ptable_present(leaf, p % n);
     c = center + (uint64_t)((int64_t)delta * GUEST_PAGE_SIZE);
@@ -883,7 +918,7 @@ bool window_device(struct windows *ws, struct window *w, gla_t gla, bool is_writ
 
 enum window_fault window_fill(struct windows *ws, struct window *w, gla_t gla, bool is_write, uint64_t *code_frame)
 {
-    uint32_t page = (uint32_t)gla >> 12;
+    uint32_t page = (uint32_t)gla >> 12, mapped;
     struct landing l = {0};
     enum window_fault fault;
     uint64_t frame;
@@ -898,11 +933,12 @@ enum window_fault window_fill(struct windows *ws, struct window *w, gla_t gla, b
     ws->stats.fills++;
     if (w->key.is_user)
         ws->stats.user_fills++;
-    if (w->page[page] == PAGE_MAPPED(frame, is_writable))
+    mapped = window_page(w, page);
+    if (mapped == PAGE_MAPPED(frame, is_writable))
         return WINDOW_DEVICE; /* mapped as it should be, and still faults: not ours to solve here */
-    if (w->page[page] == PAGE_MAPPED(frame, 0) && is_writable &&
+    if (mapped == PAGE_MAPPED(frame, 0) && is_writable &&
         mprotect(w->base + ((uint64_t)page << 12), GUEST_PAGE_SIZE, PROT_READ | PROT_WRITE) == 0) {
-        w->page[page] |= 1;
+        pagemap_chunk(&w->map, page)->page[page % PAGEMAP_CHUNK] |= 1;
         w->maps += 2;
         ws->maps += 2;
         ws->stats.upgrades++;
@@ -920,15 +956,21 @@ enum window_fault window_fill(struct windows *ws, struct window *w, gla_t gla, b
     return WINDOW_RETRY;
 }
 
+/* Of ws->fetchers; frame + 1. */
+static unsigned fetch_index(uint32_t page, uint32_t frame)
+{
+    return ((page ^ frame * 0x9e3779b9u) * 0x85ebca6bu) >> (32 - FETCH_BITS);
+}
+
 int64_t window_code_frame(struct windows *ws, struct window *w, gla_t gla, bool is_fetched)
 {
     struct paging_result r;
     struct space_run run;
-    uint32_t error, page = (uint32_t)gla >> 12;
+    uint32_t error, frame, page = (uint32_t)gla >> 12;
     unsigned access = ACCESS_FETCH | (w->key.is_user ? ACCESS_USER : 0);
 
-    if (w->code[page])
-        return (int64_t)w->code[page] - 1;
+    if (window_code(w, page))
+        return (int64_t)window_code(w, page) - 1;
     gla &= 0xfffff000u;
     if (!paging_walk(ws->mem, &ws->cpu->paging, gla, access, is_fetched, &r, &error) || (r.levels && !r.is_accessed))
         return -1;
@@ -937,17 +979,23 @@ int64_t window_code_frame(struct windows *ws, struct window *w, gla_t gla, bool 
         return -1;
     if (r.levels && !note_tables(ws, w, gla, &r))
         return -1;
-    w->code[page] = (uint32_t)(run.mem_off >> 12) + 1;
-    return (int64_t)(run.mem_off >> 12);
+    frame = (uint32_t)(run.mem_off >> 12);
+    pagemap_touch(&w->map, &ws->pool, page)->code[page % PAGEMAP_CHUNK] = frame + 1;
+    ws->fetchers[fetch_index(page, frame + 1)][w->index / 64] |= 1ull << (w->index % 64);
+    return frame;
 }
 
 bool windows_agree(const struct windows *ws, uint32_t page, uint32_t frame, uint32_t other_page, uint32_t other_frame)
 {
-    for (unsigned i = 0; i < ws->n_win; i++) {
-        const struct window *w = ws->win[i];
+    const uint64_t *fetchers = ws->fetchers[fetch_index(page, frame)];
 
-        if (w->is_used && w->code[page] == frame && w->code[other_page] != other_frame)
-            return false;
+    for (unsigned i = 0; i < ws->n_win; i += 64) {
+        for (uint64_t bits = fetchers[i / 64]; bits; bits &= bits - 1) {
+            const struct window *w = ws->win[i + (unsigned)__builtin_ctzll(bits)];
+
+            if (window_code(w, page) == frame && window_code(w, other_page) != other_frame)
+                return false;
+        }
     }
     return true;
 }
@@ -975,6 +1023,7 @@ struct windows *windows_create(struct cpu *cpu, struct soft *soft, bool may_shar
     ws->next_base = FIRST_WINDOW;
     ws->n_frames = guestmem_size(ws->guestmem) >> 12;
     ws->rmap_head = zeroed(ws->n_frames * sizeof(*ws->rmap_head) + 4096);
+    pagemap_pool_init(&ws->pool);
     ws->tables = ptables_create(ws->mem, ws->guestmem, may_be_quiet,
                                 &(struct ptables_client){.entry_gone = entry_gone, .protect_frame = protect_frame, .opaque = ws},
                                 &ws->stats.tables);
@@ -994,12 +1043,10 @@ void windows_destroy(struct windows *ws)
 
         window_reset(ws, w);
         unreserve(w->base);
-        munmap(w->page, WINDOW_PAGES * sizeof(*w->page));
-        munmap(w->code, WINDOW_PAGES * sizeof(*w->code));
-        munmap(w->noted, WINDOW_PAGES * sizeof(*w->noted));
         free(w->leaf);
         free(w);
     }
+    pagemap_pool_destroy(&ws->pool);
     ptables_destroy(ws->tables);
     if (ws->rmap_head)
         munmap(ws->rmap_head, ws->n_frames * sizeof(*ws->rmap_head) + 4096);

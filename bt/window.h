@@ -16,13 +16,14 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "bt/pagemap.h"
 #include "bt/ptables.h"
 #include "bt/soft.h"
 #include "cpu/cpu.h"
 
 #define WINDOW_BYTES (1ull << 32)
 #define WINDOW_GUARD (1ull << 32)
-#define WINDOW_PAGES (1u << 20)
+#define WINDOW_PAGES PAGEMAP_PAGES
 
 struct windows; /* all windows of a CPU */
 
@@ -36,13 +37,11 @@ struct window_key {
 
 struct window {
     uint8_t *base;      /* host address of linear 0, 4 GiB-aligned, so that cutting a host address to 32 bits gives the linear one */
-    uint32_t *code;     /* per linear page: frame + 1 if verified fetchable, else 0.  Read by translated code */
+    struct pagemap map; /* what is mapped, and may be fetched.  Read by translated code */
     unsigned index;
     bool is_used;
     struct window_key key;
     /* private to window.c */
-    uint32_t *page;     /* per linear page: 0, or (frame + 1) << 1 | writable */
-    uint32_t *noted;    /* per linear page: frame + 1 if the reverse map has a node for it there */
     uint64_t last_use, synced_epoch, maps;
     struct window *peer; /* same key but for is_user, or NULL */
     uint64_t soft_key;   /* of linear page 0 in the software TLB */
@@ -56,8 +55,20 @@ struct window {
 };
 
 /* Told when translations of a linear page can no longer be trusted: page == WINDOW_PAGES means all of the window.
- * w->code still says what they were. */
+ * window_code() still says what they were. */
 typedef void window_code_fn(void *opaque, struct window *w, uint32_t page);
+
+/* Frame + 1 that a linear page is fetched from, if that was verified; else 0. */
+static inline uint32_t window_code(const struct window *w, uint32_t page)
+{
+    return pagemap_code(&w->map, page);
+}
+
+/* 0: the linear page is not mapped; else (frame + 1) << 1 | writable. */
+static inline uint32_t window_page(const struct window *w, uint32_t page)
+{
+    return pagemap_page(&w->map, page);
+}
 
 struct window_stats {
     uint64_t fills, user_fills, fill_pages, upgrades, drops, drop_pages, rmap_nodes, resets, rebases, protects, map_calls, windows;
@@ -97,10 +108,10 @@ bool window_device(struct windows *ws, struct window *w, gla_t gla, bool is_writ
 /* Error code of the #PF that was the last WINDOW_GUEST_FAULT. */
 uint32_t windows_fault_error(const struct windows *ws);
 
-/* Frame of the code at gla, walking as a fetch; notes the page in w->code.  -1: not fetchable, or not memory.  Not is_fetched, nothing
+/* Frame of the code at gla, walking as a fetch; notes it for window_code().  -1: not fetchable, or not memory.  Not is_fetched, nothing
  * is fetched now: A stays as it is, and -1 if it is clear. */
 int64_t window_code_frame(struct windows *ws, struct window *w, gla_t gla, bool is_fetched);
-/* Does every window that fetches page from frame also fetch other_page from other_frame?  (All frames + 1, as in window->code.) */
+/* Does every window that fetches page from frame also fetch other_page from other_frame?  (All frames + 1, as window_code().) */
 bool windows_agree(const struct windows *ws, uint32_t page, uint32_t frame, uint32_t other_page, uint32_t other_frame);
 /* Somebody wants to hear of writes to the frame from now on: make it read-only in every window. */
 void windows_protect_frame(struct windows *ws, uint64_t frame);

@@ -1,7 +1,7 @@
 /* Branches: chained block to block, calls and returns paired with the host's.
  *
  * A direct jump within the page is patched to the target block's entry.  Across pages the target's mapping may change without
- * the source's, so the jump first compares the frame the window's code map holds for the target page.  A translated CALL is a
+ * the source's, so the jump first compares the frame the window has for the target page.  A translated CALL is a
  * host call on the return stack; its return point compares the guest address popped by RET (in R8) with the one expected. */
 #include "bt/xlat.h"
 
@@ -73,10 +73,9 @@ const uint8_t *xlat_emit_guard(struct bt *bt, const struct ctx *ctx, const struc
     const uint8_t *guard = emit_here(e);
     uint32_t page = block_linear(bt, target) >> 12;
 
-    emit_load(e, H_R8, HOT(code_map), 8);                            /* mov  r8, code_map          */
-    emit_load(e, H_R8, HMEM(H_R8, page * 4), 4);                     /* mov  r8d, [r8+page*4]      */
+    emit_load_code(e, page);                                         /* r8d = frame + 1 now        */
     emit_mov_rr64(e, H_R9, H_RCX);                                   /* mov  r9, rcx               */
-    emit_lea32(e, H_RCX, HMEM(H_R8, 0u - ctx->w->code[page]));       /* lea  ecx, [r8-(frame+1)]   */
+    emit_lea32(e, H_RCX, HMEM(H_R8, 0u - window_code(ctx->w, page)));       /* lea  ecx, [r8-(frame+1)]   */
     uint8_t *ok = emit_short(e, CC_JECXZ);                           /* jecxz ok                   */
     emit_mov_rr64(e, H_RCX, H_R9);
     emit_mov_ri32(e, H_R8, target->guest_rip);

@@ -133,7 +133,8 @@ static void enter_window(struct emit *e, bool is_user)
     emit_store(e, HOT(gs_base), H_R10, 8);
     emit_lea64(e, R_WINDOW_16, HMEM(H_R10, WINDOW_BIAS));
     emit_bytes(e, wrgsbase_r10, sizeof(wrgsbase_r10));
-    copy(e, HOT(code_map), HMEM(H_R11, offsetof(struct window, code)));
+    emit_lea64(e, H_R9, HMEM(H_R11, offsetof(struct window, map)));
+    emit_store(e, HOT(code_map), H_R9, 8);
     copy(e, HOT(soft_key), HMEM(H_R11, offsetof(struct window, soft_key)));
 }
 

@@ -220,10 +220,10 @@ static void fetch_translations_are_forgotten(void **state)
     struct window *w = window_current(t->ws, false);
 
     assert_true(window_code_frame(t->ws, w, CODE, true) >= 0);
-    assert_int_equal(w->code[CODE >> 12], window_code_frame(t->ws, w, CODE, true) + 1);
+    assert_int_equal(window_code(w, CODE >> 12), window_code_frame(t->ws, w, CODE, true) + 1);
     put32(t->f, PAGE_TABLE + (CODE >> 12) * 4, (DATA) | 7);
     windows_flush_page(t->ws, CODE);
-    assert_int_equal(w->code[CODE >> 12], 0);
+    assert_int_equal(window_code(w, CODE >> 12), 0);
     assert_int_equal(t->last_gone, CODE >> 12);
 }
 
@@ -235,7 +235,7 @@ static void a_page_only_looked_at_is_not_accessed(void **state)
 
     put32(t->f, PAGE_TABLE + (CODE >> 12) * 4, CODE | 7);
     assert_int_equal(window_code_frame(t->ws, w, CODE, false), -1);
-    assert_int_equal(w->code[CODE >> 12], 0);
+    assert_int_equal(window_code(w, CODE >> 12), 0);
     assert_int_equal(get32(t->f, PAGE_TABLE + (CODE >> 12) * 4) & 0x20, 0);
     assert_true(window_code_frame(t->ws, w, CODE, true) >= 0);
     assert_int_equal(get32(t->f, PAGE_TABLE + (CODE >> 12) * 4) & 0x20, 0x20);
@@ -381,7 +381,7 @@ static void a_shared_window_keeps_what_is_common(void **state)
     assert_int_equal(soft(t, DATA, true), WINDOW_RETRY);
     assert_int_equal(soft(t, COMMON, true), WINDOW_RETRY);
     assert_ptr_equal(change_to(t, OTHER_DIR), w);
-    assert_int_equal(w->page[DATA >> 12], 0);
+    assert_int_equal(window_page(w, DATA >> 12), 0);
     assert_null(found(t, DATA, false));
     assert_int_equal(w->base[COMMON], 3);
     assert_non_null(found(t, COMMON, true));
@@ -390,7 +390,7 @@ static void a_shared_window_keeps_what_is_common(void **state)
 
     put32(t->f, COMMON_TABLE, DATA | 0x67); /* while the other one is in use */
     assert_ptr_equal(change_to(t, PAGE_DIR), w);
-    assert_int_equal(w->page[COMMON >> 12], 0);
+    assert_int_equal(window_page(w, COMMON >> 12), 0);
     assert_null(found(t, COMMON, false));
     assert_int_equal(fill(t, false, DATA, false), WINDOW_RETRY);
     assert_int_equal(w->base[DATA], 1);
@@ -404,10 +404,10 @@ static void a_space_that_comes_often_has_its_own(void **state)
     two_spaces(t);
     for (unsigned i = 0; i < 40; i++) {
         a = change_to(t, PAGE_DIR);
-        assert_int_equal(fill(t, false, DATA, false) == WINDOW_RETRY || a->page[DATA >> 12], 1);
+        assert_int_equal(fill(t, false, DATA, false) == WINDOW_RETRY || window_page(a, DATA >> 12), 1);
         assert_int_equal(a->base[DATA], 1);
         b = change_to(t, OTHER_DIR);
-        assert_int_equal(fill(t, false, DATA, false) == WINDOW_RETRY || b->page[DATA >> 12], 1);
+        assert_int_equal(fill(t, false, DATA, false) == WINDOW_RETRY || window_page(b, DATA >> 12), 1);
         assert_int_equal(b->base[DATA], 2);
     }
     assert_ptr_not_equal(a, b);
@@ -451,7 +451,7 @@ static void pages_are_dropped_in_runs(void **state)
     assert_int_equal(windows_stats(t->ws)->drop_pages, 14);
     assert_int_equal(windows_stats(t->ws)->drops, 3);
     for (unsigned i = 0; i < 16; i++)
-        assert_int_equal(w->page[(DATA >> 12) + i] != 0, i == 5 || i == 9);
+        assert_int_equal(window_page(w, (DATA >> 12) + i) != 0, i == 5 || i == 9);
     assert_int_equal(w->base[DATA + 0x5000], 6); /* still mapped: this does not fault */
     assert_int_equal(w->base[DATA + 0x9000], 10);
 
@@ -498,15 +498,15 @@ static void a_table_that_does_not_change_is_not_compared_for_ever(void **state)
     reload(t, 10);
     assert_int_equal(windows_stats(t->ws)->tables.syncs, before);
     assert_int_not_equal(*table_flags(t), 0);
-    assert_int_equal(w->page[PAGE_TABLE >> 12] & 1, 0); /* read-only by now */
+    assert_int_equal(window_page(w, PAGE_TABLE >> 12) & 1, 0); /* read-only by now */
 
     /* a store of the guest: it faults, and is let through */
     assert_int_equal(fill(t, false, PAGE_TABLE, true), WINDOW_RETRY);
-    assert_int_equal(w->page[PAGE_TABLE >> 12] & 1, 1);
+    assert_int_equal(window_page(w, PAGE_TABLE >> 12) & 1, 1);
     assert_int_equal(*table_flags(t), 0);
     *(uint32_t *)(w->base + at) = (DATA + 0x5000) | 7;
     reload(t, 1);
-    assert_int_equal(w->page[DATA >> 12], 0);
+    assert_int_equal(window_page(w, DATA >> 12), 0);
     assert_int_equal(fill(t, false, DATA, false), WINDOW_RETRY);
     assert_int_equal(w->base[DATA], 2);
 }
@@ -524,7 +524,7 @@ static void whoever_writes_to_a_quiet_table_says_so(void **state)
     windows_written(t->ws, off, 4);
     assert_int_equal(*table_flags(t), 0);
     reload(t, 1);
-    assert_int_equal(w->page[DATA >> 12], 0);
+    assert_int_equal(window_page(w, DATA >> 12), 0);
     reload(t, 1000);
     assert_int_not_equal(*table_flags(t), 0); /* quiet again */
     windows_flush_all(t->ws);
