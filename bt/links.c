@@ -118,7 +118,6 @@ bool links_add(struct bt *bt, const struct window *w, const struct block *from, 
 {
     uint32_t page = page_of(bt, from), frame = frame_of(from);
     struct edge *e;
-    void *p;
 
     /* A block of one instruction in two pages: the second one may be jumped from, too. */
     if (from->second_frame || window_code(w, page) != frame || window_code(w, page_of(bt, to)) != frame_of(to))
@@ -131,9 +130,7 @@ bool links_add(struct bt *bt, const struct window *w, const struct block *from, 
         e->is_guarded = true;
         return false;
     }
-    p = e->jumps;
-    bt_grow(&p, e->n_jumps, &e->cap_jumps, sizeof(*e->jumps));
-    e->jumps = p;
+    e->jumps = bt_grow(e->jumps, e->n_jumps, &e->cap_jumps, sizeof(*e->jumps));
     e->jumps[e->n_jumps++] = (struct jump){jump_end, stub};
     bt->stats.links++;
     return true;
@@ -141,13 +138,10 @@ bool links_add(struct bt *bt, const struct window *w, const struct block *from, 
 
 static void todo_push(struct links *ls, struct node *n)
 {
-    void *p = ls->todo;
-
     if (!n || n->visit == ls->visit)
         return;
     n->visit = ls->visit;
-    bt_grow(&p, ls->n_todo, &ls->cap_todo, sizeof(*ls->todo));
-    ls->todo = p;
+    ls->todo = bt_grow(ls->todo, ls->n_todo, &ls->cap_todo, sizeof(*ls->todo));
     ls->todo[ls->n_todo++] = n;
 }
 

@@ -67,12 +67,7 @@ static void before_write(void *opaque, uint8_t *host, unsigned len)
 {
     struct lockstep *ls = opaque;
 
-    if (ls->n_entries == ls->cap_entries) {
-        ls->cap_entries = ls->cap_entries ? ls->cap_entries * 2 : 256;
-        ls->entries = realloc(ls->entries, ls->cap_entries * sizeof(*ls->entries));
-        if (!ls->entries)
-            BUG("out of memory for the lock-step journal");
-    }
+    ls->entries = bt_grow(ls->entries, ls->n_entries, &ls->cap_entries, sizeof(*ls->entries));
     ls->entries[ls->n_entries++] = (struct journal_entry){.host = host, .len = len, .step = ls->step,
                                                           .old_at = keep(ls, host, len)};
 }

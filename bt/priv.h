@@ -10,6 +10,7 @@
 
 #include "bt/bt.h"
 #include "bt/emit.h"
+#include "bt/grow.h"
 #include "bt/window.h"
 #include "cpu/insn.h"
 #include "host/codemem.h"
@@ -418,8 +419,6 @@ void stubs_generate(struct bt *bt);
 /* Is there room for one more block?  Then bt->cold has some, too. */
 bool tcache_has_room(struct bt *bt);
 uint64_t tcache_table_bytes(const struct bt *bt); /* of the code cache, what is not host code */
-/* Room for one more than n elements at *p; ends the program if there is no memory. */
-void bt_grow(void **p, uint32_t n, uint32_t *cap, size_t size);
 struct block *tcache_find(struct bt *bt, uint64_t code, uint32_t kind, uint32_t guest_rip); /* NULL: none */
 struct block *tcache_new(struct bt *bt); /* zeroed; the next call returns the same one if it was not inserted */
 void tcache_insert(struct bt *bt, struct block *b); /* tcache_new()'s, filled in; there was room */

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include "host/log.h"
+#include "bt/grow.h"
 
 #define GROUP_BYTES 256u
 #define PATIENCE 64        /* comparisons that find nothing; then a table is quiet */
@@ -102,15 +102,7 @@ struct ptable *ptables_get(struct ptables *ts, gpa_t gpa, uint8_t entry_size, ui
 
 void ptable_add_user(struct ptable *t, struct window *w, uint32_t base)
 {
-    if (t->n_users == t->cap_users) {
-        unsigned cap = t->cap_users ? t->cap_users * 2 : 1;
-        struct ptable_user *p = realloc(t->users, cap * sizeof(*p));
-
-        if (!p)
-            BUG("out of memory for page-table users");
-        t->users = p;
-        t->cap_users = cap;
-    }
+    t->users = bt_grow(t->users, t->n_users, &t->cap_users, sizeof(*t->users));
     t->users[t->n_users++] = (struct ptable_user){.w = w, .base = base};
 }
 

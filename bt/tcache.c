@@ -125,16 +125,6 @@ bool tcache_has_room(struct bt *bt)
     return true;
 }
 
-void bt_grow(void **p, uint32_t n, uint32_t *cap, size_t size)
-{
-    if (n < *cap)
-        return;
-    *cap = *cap ? *cap * 2 : 8;
-    *p = realloc(*p, *cap * size);
-    if (!*p)
-        BUG("out of memory for block tables");
-}
-
 void tcache_add_recover(struct bt *bt, struct block *b, uint32_t guest_rip, struct recover r)
 {
     r.host_off = (uint16_t)(cache_off(bt, emit_here(&bt->e)) - b->direct);
@@ -408,11 +398,8 @@ void ctx_drop_all(struct bt *bt)
 
 static struct ctx **of_window(struct bt *bt, const struct window *w)
 {
-    void *p = bt->window_ctxs;
-
     while (bt->n_window_ctxs <= w->index) {
-        bt_grow(&p, bt->n_window_ctxs, &bt->cap_window_ctxs, sizeof(struct ctx *));
-        bt->window_ctxs = p;
+        bt->window_ctxs = bt_grow(bt->window_ctxs, bt->n_window_ctxs, &bt->cap_window_ctxs, sizeof(struct ctx *));
         bt->window_ctxs[bt->n_window_ctxs++] = NULL;
     }
     return &bt->window_ctxs[w->index];
@@ -474,13 +461,10 @@ struct ctx *ctx_find(struct bt *bt, const struct window *w, uint32_t mode, uint3
 
 static uint32_t kind_of(struct bt *bt, struct kind k)
 {
-    void *p = bt->kinds;
-
     for (uint32_t i = 0; i < bt->n_kinds; i++)
         if (bt->kinds[i].mode == k.mode && bt->kinds[i].cs_base == k.cs_base && bt->kinds[i].cs_limit == k.cs_limit)
             return i;
-    bt_grow(&p, bt->n_kinds, &bt->cap_kinds, sizeof(*bt->kinds));
-    bt->kinds = p;
+    bt->kinds = bt_grow(bt->kinds, bt->n_kinds, &bt->cap_kinds, sizeof(*bt->kinds));
     bt->kinds[bt->n_kinds] = k;
     return bt->n_kinds++;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include "bt/emit.h"
+#include "bt/grow.h"
 #include "host/log.h"
 #include "mmu/paging.h"
 
@@ -169,15 +170,7 @@ static void rmap_add(struct windows *ws, uint64_t frame, struct window *w, uint3
         id = ws->free_node;
         ws->free_node = ws->nodes[id - 1].next;
     } else {
-        if (ws->n_nodes == ws->cap_nodes) {
-            uint32_t cap = ws->cap_nodes ? ws->cap_nodes * 2 : 4096;
-            struct rmap_node *p = realloc(ws->nodes, cap * sizeof(*p));
-
-            if (!p)
-                BUG("out of memory for the reverse map");
-            ws->nodes = p;
-            ws->cap_nodes = cap;
-        }
+        ws->nodes = bt_grow(ws->nodes, ws->n_nodes, &ws->cap_nodes, sizeof(*ws->nodes));
         id = ++ws->n_nodes;
         ws->stats.rmap_nodes++;
     }
@@ -353,15 +346,7 @@ static void leaf_add(struct window *w, uint32_t base, struct ptable *t)
 {
     unsigned i = leaf_index(w, base);
 
-    if (w->n_leaf == w->cap_leaf) {
-        unsigned cap = w->cap_leaf ? w->cap_leaf * 2 : 8;
-        struct window_leaf *p = realloc(w->leaf, cap * sizeof(*p));
-
-        if (!p)
-            BUG("out of memory for a window's tables");
-        w->leaf = p;
-        w->cap_leaf = cap;
-    }
+    w->leaf = bt_grow(w->leaf, w->n_leaf, &w->cap_leaf, sizeof(*w->leaf));
     memmove(w->leaf + i + 1, w->leaf + i, (w->n_leaf - i) * sizeof(*w->leaf));
     w->leaf[i] = (struct window_leaf){.base = base, .table = t};
     w->n_leaf++;
