@@ -100,10 +100,16 @@ static void populate(struct bt *bt)
 {
     size_t used = (size_t)(bt->e.p - bt->codemem.write);
 
-    if (used + GUEST_PAGE_SIZE > bt->populated) {
-        codemem_populate(&bt->codemem, bt->populated, POPULATE_STEP);
-        bt->populated += POPULATE_STEP;
+    if (used + GUEST_PAGE_SIZE <= bt->populated)
+        return;
+    if (bt->populated == CODEMEM_HUGE) /* small guests do without */
+        (void)codemem_make_huge(&bt->codemem, 0);
+    if (bt->populated >= CODEMEM_HUGE && bt->populated % CODEMEM_HUGE == 0 && codemem_make_huge(&bt->codemem, bt->populated)) {
+        bt->populated += CODEMEM_HUGE;
+        return;
     }
+    codemem_populate(&bt->codemem, bt->populated, POPULATE_STEP);
+    bt->populated += POPULATE_STEP;
 }
 
 bool tcache_has_room(struct bt *bt)

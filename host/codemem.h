@@ -20,6 +20,10 @@ struct codemem {
 /* size is rounded up to pages; is_low: exec is below 2 GiB.  0, -EINVAL if it is 0, or -errno: -EACCES or -EPERM where the host forbids generated
  * code (SELinux and the like). */
 int codemem_create(struct codemem *m, size_t size, bool is_low);
+#define CODEMEM_HUGE ((size_t)2 << 20)
+/* Bytes [off, off + CODEMEM_HUGE), off a multiple of it, in one large page: one entry of the host's TLBs instead of 512.  False: they have not;
+ * the host cannot or has none free. */
+bool codemem_make_huge(struct codemem *m, size_t off);
 /* Give bytes [off, off + len) memory, in both views, at once and not at a page fault for each page and view.  A hint. */
 void codemem_populate(struct codemem *m, size_t off, size_t len);
 void codemem_destroy(struct codemem *m); /* one that was never created, or failed to be, is fine if zeroed */
