@@ -101,15 +101,19 @@ void xlat_resolve(struct xlat *x, const struct insn *in, unsigned kind, unsigned
 void xlat_callout_string(struct xlat *x, const struct insn *in, unsigned soft)
 {
     struct callout_site site = {.guest_rip = x->rips[x->i], .insn_len = in->len, .may_resume = true,
-                                .cause = cause_of(x->bt, in->desc, true), .site = x->soft, .arg = (uint8_t)(SOFT_STRING | soft)};
+                                .cause = cause_of(x->bt, in->desc, true), .site = x->soft, .arg = (uint8_t)(SOFT_STRING | soft),
+                                .is_counted = true};
     /* in lock-step the interpreter does them whole */
     bool is_fast = bt_has(x->bt, BT_FAST) && !x->bt->lockstep && (insn_is(in, op_movs) || insn_is(in, op_stos));
+    uint8_t *none = in->rep ? emit_short(x->e, CC_JECXZ) : NULL; /* Linux's copies have three, for the first bytes, dwords and the last bytes */
 
     if (is_fast) {
         site.fast = FAST_STRING;
         site.arg2 = (uint8_t)((in->opcode & 1 ? in->opsize : 1) | (in->rep ? STRING_REP : 0));
     }
     emit_site(x, is_fast ? x->bt->stub_fast : x->bt->stub_callout, &site);
+    if (none)
+        emit_patch8(x->e, none);
     x->gated = GATE_NONE;
 }
 
