@@ -349,16 +349,24 @@ static bool is_spent(struct bt *bt, uint32_t index, uint64_t gla, bool is_write)
     return false;
 }
 
-bool bt_spend_string(struct bt *bt, const struct callout_site *site)
+/* The same for a string instruction that is called out. */
+static bool is_string_spent(struct bt *bt, const struct callout_site *site)
 {
-    const uint64_t *gpr = bt->cpu->gpr;
-    bool is_write = site->arg & SOFT_WRITES;
+    uint32_t si = (uint32_t)bt->cpu->gpr[REG_SI], di = (uint32_t)bt->cpu->gpr[REG_DI], *budget = &bt->soft->budget[site->site];
+    bool is_write = site->arg & SOFT_WRITES, needs_si = (site->arg & SOFT_SI) && is_unmapped(bt, si, false),
+         needs_di = (site->arg & SOFT_DI) && is_unmapped(bt, di, is_write);
+    uint64_t frame;
 
-    if (((site->arg & SOFT_SI) && is_unmapped(bt, gpr[REG_SI], false)) || ((site->arg & SOFT_DI) && is_unmapped(bt, gpr[REG_DI], is_write)))
-        site_note_miss(bt, site->site, SOFT_CREDIT_STRING);
-    else if (bt->soft->budget[site->site])
-        bt->soft->budget[site->site]--;
-    return bt->soft->budget[site->site] == 0;
+    if (!needs_si && !needs_di) {
+        *budget -= *budget != 0;
+        return *budget == 0;
+    }
+    if (*budget == 0 && needs_si)
+        (void)window_fill(bt->windows, bt->ctx->w, si, false, &frame);
+    if (*budget == 0 && needs_di && bt->ctx) /* D is the interpreter's to set: the source may fault */
+        (void)window_fill(bt->windows, bt->ctx->w, di, is_write && window_is_dirty(bt->windows, bt->ctx->w, di), &frame);
+    site_note_miss(bt, site->site, SOFT_CREDIT_STRING);
+    return false;
 }
 
 /* A page that fast.c wanted to look at; by now the interpreter has done what sets D there. */
@@ -406,7 +414,7 @@ static const uint8_t *on_callout(struct bt *bt)
         return NULL;
     }
     indirect = needs_of(cpu);
-    bool is_string = (site.fast == FAST_NONE || site.fast == FAST_STRING) && (site.arg & SOFT_STRING), is_unworthy = is_string && bt_spend_string(bt, &site);
+    bool is_string = (site.fast == FAST_NONE || site.fast == FAST_STRING) && (site.arg & SOFT_STRING), is_unworthy = is_string && is_string_spent(bt, &site);
     cpu_step(cpu);
     fill_missing(bt);
     if (is_unworthy) {

@@ -64,6 +64,6 @@ const uint8_t *fast_string(struct bt *bt, const struct callout_site *site)
         if (is_rep)
             gpr[REG_CX] = count;
     }
-    (void)bt_spend_string(bt, site);
+    bt->soft->budget[site->site]--;
     return (const uint8_t *)(site + 1);
 }
