@@ -59,7 +59,7 @@ static void set_gs_base(struct bt *bt, uint64_t base)
     hot->gs_base = base;
 }
 
-static void set_gates(struct bt *bt)
+void bt_set_gates(struct bt *bt)
 {
     const struct cpu *cpu = bt->cpu;
     struct bt_hot *hot = hot_of(bt->cpu);
@@ -88,7 +88,7 @@ static enum exit_reason enter(struct bt *bt, const uint8_t *host_pc)
 {
     int reason;
 
-    set_gates(bt);
+    bt_set_gates(bt);
     bt->is_fp_fault = false;
     bt->stats.enters++;
     bt->is_running = true;

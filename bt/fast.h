@@ -7,7 +7,8 @@
 enum fast_kind { FAST_NONE, FAST_MOV_SREG, FAST_MOV_SREG_MEM /* selector in hot.fast_operand */, FAST_POP_SREG, FAST_RDTSC, FAST_SYSENTER, FAST_SYSEXIT, FAST_IRET, FAST_INT,
                  FAST_DIV /* of a site that raised #DE; arg: register, DIV_16, DIV_SIGNED */,
                  FAST_IN, FAST_OUT /* arg: size, IO_IMMEDIATE; arg2: port */, FAST_DEVICE_LOAD, FAST_DEVICE_STORE /* arg: size, register << 4 */,
-                 FAST_INVLPG, FAST_SEGMENT /* arg: segment register */, FAST_FAR /* both: segments.h; they execute nothing */,
+                 FAST_INVLPG, FAST_MOV_CR3 /* arg: register */, FAST_XSAVE, FAST_XSAVEOPT, FAST_XRSTOR,
+                 FAST_SEGMENT /* arg: segment register */, FAST_FAR /* both: segments.h; they execute nothing */,
                  FAST_STRING /* with software lookup; arg: SOFT_STRING ..., arg2: size, STRING_REP */ };
 enum { STRING_REP = 8 };
 enum { IO_IMMEDIATE = 8 };
@@ -34,6 +35,10 @@ const uint8_t *fast_string(struct bt *bt, const struct callout_site *site);
 /* The same for fast_io.c, called with the FP state saved. */
 bool fast_io_fits(const struct bt *bt, const struct insn *in, struct callout_site *site);
 const uint8_t *fast_io(struct bt *bt, const struct callout_site *site);
+
+/* Part of that, in fast_state.c: XSAVE, XSAVEOPT, XRSTOR of the area at hot.fast_operand.  False: nothing was done. */
+bool fast_state_fits(const struct insn *in, struct callout_site *site);
+bool fast_state(struct bt *bt, const struct callout_site *site);
 
 /* #PF of the instruction at guest_rip, which has had no effect yet, with this CR2; the FP state does not matter. */
 const uint8_t *fast_page_fault(struct bt *bt, uint32_t guest_rip, uint32_t cr2, uint32_t error);

@@ -1,12 +1,27 @@
-/* IN, OUT, INVLPG, and MOV between a register and device memory, without the dispatcher and the interpreter.  Unlike fast.c's instructions
- * these call devices, which may use any register: the stub has saved the guest's FP state too, if it was in the host's, and loads it
- * again.  Everything else is declined before it has changed anything. */
+/* IN, OUT, INVLPG, MOV to CR3, and MOV between a register and device memory, without the dispatcher and the interpreter.  Unlike
+ * fast.c's instructions these call devices or map pages, which may use any register: the stub has saved the guest's FP state too, if it
+ * was in the host's; the next FP instruction loads it again.  Everything else is declined before it has changed anything. */
 #include "bt/fast.h"
 
+#include "cpu/cpuid.h"
 #include "cpu/mem.h"
 #include "cpu/ops.h"
+#include "cpu/protect.h"
+#include "mmu/paging.h"
 
 #define DEVICE_REG_SHIFT 4
+
+/* At cpu->rip in another address space. */
+static const uint8_t *go_elsewhere(struct bt *bt)
+{
+    struct cpu *cpu = bt->cpu;
+
+    if (atomic_load_explicit(&cpu->exit_request, memory_order_relaxed) || bt_needs_interpreter(cpu) || cpu_has_work(cpu))
+        return FAST_DONE;
+    ctx_enter(bt, ctx_current(bt));
+    windows_sync_peer(bt->windows, bt->ctx->w); /* SYSEXIT will come there soon, in place */
+    return ctx_jump(bt->ctx, (uint32_t)cpu->rip);
+}
 
 /* Behind the instruction: in the block, if nothing happened that the dispatcher must see. */
 static const uint8_t *go_on(struct bt *bt, const struct callout_site *site, uint64_t dead)
@@ -15,6 +30,7 @@ static const uint8_t *go_on(struct bt *bt, const struct callout_site *site, uint
     const uint8_t *pc = (const uint8_t *)site;
 
     cpu->stats.insns_interp++;
+    hot_of(cpu)->icount += bt->lockstep != NULL; /* of the block; call-outs are not in its count */
     cpu->stats.sens_executed[bt->causes[site->cause].desc->sens]++;
     bt->stats.fast++;
     cpu->rip = site->guest_rip + site->insn_len;
@@ -22,9 +38,9 @@ static const uint8_t *go_on(struct bt *bt, const struct callout_site *site, uint
         cpu->rip &= 0xffff;
     if (site->may_resume && dead == bt->stats.dead_blocks + bt->stats.cache_flushes && bt_may_go_on(bt))
         return (const uint8_t *)(site + 1);
-    if (bt->opt.want_counts && bt->stats.cache_flushes == 0)
+    if (bt->is_counting && bt->stats.cache_flushes == 0)
         hot_of(cpu)->icount -= tcache_recover(bt, tcache_by_host(bt, pc), pc)->rest;
-    return FAST_DONE;
+    return site->fast == FAST_MOV_CR3 ? go_elsewhere(bt) : FAST_DONE;
 }
 
 static bool may_use_ports(const struct cpu *cpu)
@@ -79,9 +95,26 @@ static bool invlpg(struct bt *bt)
     return true;
 }
 
+static bool mov_to_cr3(struct bt *bt, const struct callout_site *site)
+{
+    struct cpu *cpu = bt->cpu;
+    const struct paging_regs *p = &cpu->paging;
+    uint64_t value = (uint32_t)cpu->gpr[site->arg], pdpte[4];
+
+    if (cpu->cpl || ((p->cr0 & CR0_PG) && (p->cr4 & CR4_PAE) && !paging_load_pdptes(cpu->mem, value, p->a20_mask, p->phys_bits, pdpte)))
+        return false;
+    return cpu_write_cr3(cpu, value);
+}
+
 static bool execute(struct bt *bt, const struct callout_site *site)
 {
     switch (site->fast) {
+    case FAST_MOV_CR3:
+        return mov_to_cr3(bt, site);
+    case FAST_XSAVE:
+    case FAST_XSAVEOPT:
+    case FAST_XRSTOR:
+        return fast_state(bt, site);
     case FAST_IN:
     case FAST_OUT:
         return port(bt, site);
@@ -97,6 +130,10 @@ const uint8_t *fast_io(struct bt *bt, const struct callout_site *site)
     uint64_t dead = bt->stats.dead_blocks + bt->stats.cache_flushes;
 
     bt->ctx = (struct ctx *)(uintptr_t)hot_of(bt->cpu)->ctx;
+    if (hot_of(bt->cpu)->soft_fp) { /* it stays where it was saved */
+        hot_of(bt->cpu)->soft_fp = 0;
+        bt_set_gates(bt);
+    }
     if (!execute(bt, site))
         return FAST_DECLINED;
     return go_on(bt, site, dead);
@@ -118,8 +155,17 @@ bool fast_io_fits(const struct bt *bt, const struct insn *in, struct callout_sit
 {
     unsigned size = in->desc->attr & ATTR_BYTE ? 1 : in->opsize, reg = is_moffs(in) ? REG_AX : in->reg;
 
-    if (bt->lockstep || !bt_has(bt, BT_FAST) || !bt->soft || (size != 1 && size != 2 && size != 4))
+    if (!bt_has(bt, BT_FAST) || !cpu_has_feature(bt->cpu, in->desc->feature))
         return false;
+    if (fast_state_fits(in, site))
+        return true;
+    if (bt->lockstep || !bt->soft || (size != 1 && size != 2 && size != 4))
+        return false;
+    if (insn_is(in, op_mov_to_cr) && in->reg == 3) {
+        site->fast = FAST_MOV_CR3;
+        site->arg = in->rm & 15;
+        return true;
+    }
     if (insn_is(in, op_in) || insn_is(in, op_out)) {
         bool is_imm = in->opcode < 0xe8;
 

@@ -114,7 +114,8 @@ static bool may_look_ahead(const struct insn *in)
 {
     return in->desc->iclass == INNOCUOUS || in->desc->iclass == BRANCH ||
            (insn_is(in, op_mov_from_sreg) && !in->is_mem) || insn_is(in, op_push_sreg) || insn_is(in, op_pushf) ||
-           insn_is(in, op_popf) || insn_is(in, op_cli) || insn_is(in, op_sti) || insn_is(in, op_mov_from_cr);
+           insn_is(in, op_popf) || insn_is(in, op_cli) || insn_is(in, op_sti) || insn_is(in, op_mov_from_cr) ||
+           insn_is(in, op_xsave) || insn_is(in, op_xrstor);
 }
 
 /* Segment loads, far transfers and interrupts that are done in place or fast: those of bt/xlat_real.c, bt/xlat_far.c, bt/fast.c. */

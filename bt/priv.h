@@ -489,6 +489,8 @@ void links_forget(struct links *ls); /* the code cache is emptied */
 /* bt.c: RF is set and nothing asks for the interpreter.  Where b may be entered, now with RF clear: what happens to its first instruction
  * does not depend on it, a fault of it sets it again, and no interrupt is taken before it.  NULL: the interpreter takes that instruction. */
 const uint8_t *bt_resume_with_rf(struct bt *bt, const struct block *b);
+/* bt.c: the FP state is in cpu->fpu: the next FP instruction loads it, or is refused. */
+void bt_set_gates(struct bt *bt);
 /* bt.c: after an instruction of the interpreter or a device, may control go on in the current context? */
 bool bt_may_go_on(struct bt *bt);
 /* bt.c, called by stub_soft with all of the guest's state saved: fill the entry for hot.soft_gla.  Returns where to go on, or an exit reason. */

@@ -641,6 +641,12 @@ struct window *windows_peer(const struct windows *ws, const struct window *w)
     return peer;
 }
 
+void windows_sync_peer(struct windows *ws, const struct window *w)
+{
+    if (w->peer && w->peer->is_used && w->peer->synced_epoch != ws->epoch)
+        window_sync(ws, w->peer);
+}
+
 struct window *window_current(struct windows *ws, bool is_user)
 {
     struct window_key k = current_key(ws->cpu, is_user);

@@ -86,6 +86,8 @@ const struct window_stats *windows_stats(const struct windows *ws);
 struct window *window_current(struct windows *ws, bool is_user);
 /* The window of the same address space for the other privilege, if it is there and synchronised; else NULL. */
 struct window *windows_peer(const struct windows *ws, const struct window *w);
+/* Synchronise the window that windows_peer() would find then. */
+void windows_sync_peer(struct windows *ws, const struct window *w);
 void windows_new_epoch(struct windows *ws);           /* CR3 load or other non-selective flush */
 void windows_flush_page(struct windows *ws, gla_t gla); /* INVLPG, for the present CR3 */
 void window_flush_page(struct windows *ws, struct window *w, gla_t gla); /* the same, where w is a window of the present CR3 */

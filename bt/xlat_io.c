@@ -14,7 +14,7 @@ bool xlat_io_operands(struct xlat *x, const struct insn *in, const struct callou
     unsigned class = seg_class_of(x, in->seg);
     struct hmem m = moffs(in);
 
-    if (site->fast == FAST_IN || site->fast == FAST_OUT)
+    if (site->fast == FAST_IN || site->fast == FAST_OUT || site->fast == FAST_MOV_CR3)
         return true;
     if ((class != SEGC_FLAT && class != SEGC_BIG) || (in->seg == SEG_CS && site->fast == FAST_DEVICE_STORE) ||
         !(is_moffs ? xlat_seg_access(x, in->seg, m, 4, site->arg & 7, &m) : xlat_mem(x, in, site->arg & 7, &m)))

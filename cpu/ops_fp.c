@@ -18,6 +18,8 @@
 #define MXCSR_MASKS 0x1f80u
 #define MXCSR_MASK_SHIFT 7
 #define MXCSR_VALID 0xffffu
+#define FCW_DEFINED 0x0f3fu
+#define FCW_RESERVED 0x0040u /* reads as 1 */
 #define FSW_PE 0x0020u
 #define FSW_STICKY 0x007fu
 #define FSW_PENDING 0x8080u /* ES, and B which follows it */
@@ -360,12 +362,26 @@ bool op_fxsave(struct cpu *cpu, const struct insn *in)
     return mem_write_buf(cpu, in->seg, insn_ea(cpu, in), image, size);
 }
 
+/* Does FXRSTOR leave the x87 part as it is?  No reserved bits, no pending error. */
+static bool is_x87_settled(const uint8_t *image)
+{
+    uint64_t fcw = load_le(image + FX_FCW, 2), fsw = load_le(image + FX_FSW, 2), upper = 0;
+
+    for (unsigned i = 0; i < 8; i++)
+        upper |= load_le(image + FX_ST + 16 * i + 8, 8) >> 16;
+    return !upper && (fcw & ~(uint64_t)FCW_DEFINED) == FCW_RESERVED && !(fsw & FSW_PENDING) && !(fsw & ~fcw & MXCSR_FLAGS) &&
+           image[FX_FTW + 1] == 0;
+}
+
 void fp_load_legacy(struct cpu *cpu, uint8_t *image)
 {
     bool was_pending = has_pending_error(cpu);
 
     memcpy(cpu->fpu, image, FX_SIZE);
-    run_plain(cpu, CODE_NOTHING, cpu->fpu, NULL);
+    if (is_x87_settled(image))
+        memset(cpu->fpu + FX_FOP, 0, FX_MXCSR - FX_FOP);
+    else
+        run_plain(cpu, CODE_NOTHING, cpu->fpu, NULL);
     update_ferr(cpu, was_pending);
 }
 

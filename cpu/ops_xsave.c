@@ -13,7 +13,6 @@
 #include "cpu/ops.h"
 #include "cpu/tlb.h"
 
-#define AREA_ALIGN 64
 #define HEADER_END FX_YMM
 #define XMM_BYTES (8 * 16)
 #define MXCSR_VALID 0xffffu
@@ -58,6 +57,11 @@ bool op_xsetbv(struct cpu *cpu, const struct insn *in)
     return true;
 }
 
+bool xsave_may_start(const struct cpu *cpu)
+{
+    return (cpu->paging.cr4 & CR4_OSXSAVE) && !(cpu->paging.cr0 & CR0_TS);
+}
+
 /* #UD, #NM, alignment; the linear address is that of the whole area. */
 static bool area_may_start(struct cpu *cpu, const struct insn *in, unsigned access)
 {
@@ -69,10 +73,10 @@ static bool area_may_start(struct cpu *cpu, const struct insn *in, unsigned acce
         return cpu_raise(cpu, VEC_NM);
     if (!mem_linear(cpu, in->seg, insn_ea(cpu, in), HEADER_END, access, &gla))
         return false;
-    return !(gla & (AREA_ALIGN - 1)) || cpu_raise_error(cpu, VEC_GP, 0);
+    return !(gla & (XSAVE_ALIGN - 1)) || cpu_raise_error(cpu, VEC_GP, 0);
 }
 
-static uint64_t requested(const struct cpu *cpu)
+uint64_t xsave_requested(const struct cpu *cpu)
 {
     return ((uint32_t)cpu->gpr[REG_AX] | cpu->gpr[REG_DX] << 32) & cpu->xcr0;
 }
@@ -105,29 +109,47 @@ static uint64_t in_use(const struct cpu *cpu)
     return bv;
 }
 
-static bool write_part(struct cpu *cpu, const struct insn *in, unsigned off, unsigned len)
+/* What lies where, MXCSR being neither's. */
+#define PART_MXCSR (1u << 8)
+static const struct part {
+    uint32_t component;
+    uint16_t off, len;
+} parts[] = {{XCR0_X87, 0, FX_MXCSR}, {PART_MXCSR, FX_MXCSR, 8}, {XCR0_X87, FX_ST, FX_XMM - FX_ST},
+             {XCR0_SSE, FX_XMM, XMM_BYTES}, {XCR0_AVX, FX_YMM, XMM_BYTES}};
+
+static uint64_t parts_to_write(struct cpu *cpu, uint64_t rfbm, uint64_t used, bool is_opt)
 {
-    return mem_write_buf(cpu, in->seg, insn_ea(cpu, in) + off, cpu->fpu + off, len);
+    store_le(cpu->fpu + FX_MXCSR_MASK, 4, MXCSR_VALID);
+    return (is_opt ? rfbm & used : rfbm) | (rfbm & XCR0_AVX_STATE ? PART_MXCSR : 0);
+}
+
+bool xsave_is_opt(const struct insn *in)
+{
+    return (in->modrm & 0x38) == OPCODE_OPT;
 }
 
 bool op_xsave(struct cpu *cpu, const struct insn *in)
 {
-    uint64_t rfbm = requested(cpu), ea = insn_ea(cpu, in), used = in_use(cpu), bv, written;
+    uint64_t rfbm = xsave_requested(cpu), ea = insn_ea(cpu, in), used = in_use(cpu), bv, written;
 
     if (!area_may_start(cpu, in, ACCESS_WRITE) || !mem_read(cpu, in->seg, ea + XSAVE_BV, 8, &bv) ||
         !operand_probe_write(cpu, in->seg, ea, xsave_area_size(rfbm)))
         return false;
-    written = (in->modrm & 0x38) == OPCODE_OPT ? rfbm & used : rfbm;
-    store_le(cpu->fpu + FX_MXCSR_MASK, 4, MXCSR_VALID);
-    if ((written & XCR0_X87) && (!write_part(cpu, in, 0, FX_MXCSR) || !write_part(cpu, in, FX_ST, FX_XMM - FX_ST)))
-        return false;
-    if ((rfbm & XCR0_AVX_STATE) && !write_part(cpu, in, FX_MXCSR, 8))
-        return false;
-    if ((written & XCR0_SSE) && !write_part(cpu, in, FX_XMM, XMM_BYTES))
-        return false;
-    if ((written & XCR0_AVX) && !write_part(cpu, in, FX_YMM, XMM_BYTES))
-        return false;
+    written = parts_to_write(cpu, rfbm, used, xsave_is_opt(in));
+    for (const struct part *p = parts; p < parts + ARRAY_SIZE(parts); p++)
+        if ((written & p->component) && !mem_write_buf(cpu, in->seg, ea + p->off, cpu->fpu + p->off, p->len))
+            return false;
     return mem_write(cpu, in->seg, ea + XSAVE_BV, 8, (bv & ~rfbm) | (used & rfbm));
+}
+
+void xsave_store(struct cpu *cpu, uint8_t *area, bool is_opt)
+{
+    uint64_t rfbm = xsave_requested(cpu), used = in_use(cpu), written = parts_to_write(cpu, rfbm, used, is_opt);
+
+    for (const struct part *p = parts; p < parts + ARRAY_SIZE(parts); p++)
+        if (written & p->component)
+            memcpy(area + p->off, cpu->fpu + p->off, p->len);
+    store_le(area + XSAVE_BV, 8, (load_le(area + XSAVE_BV, 8) & ~rfbm) | (used & rfbm));
 }
 
 /* Reserved: components not enabled, the compacted form, MXCSR. */
@@ -137,35 +159,50 @@ static bool is_area_valid(const struct cpu *cpu, const uint8_t *area, uint64_t r
            (!(rfbm & XCR0_AVX_STATE) || !(load_le(area + FX_MXCSR, 4) & ~(uint64_t)MXCSR_VALID));
 }
 
-bool op_xrstor(struct cpu *cpu, const struct insn *in)
+uint64_t xrstor_wanted(const struct cpu *cpu, const uint8_t *area)
 {
-    uint8_t area[XSAVE_SIZE] __attribute__((aligned(64))), image[XSAVE_SIZE] __attribute__((aligned(64)));
-    uint64_t rfbm = requested(cpu), ea = insn_ea(cpu, in), present;
+    return load_le(area + XSAVE_BV, 8) & xsave_requested(cpu);
+}
 
-    if (!area_may_start(cpu, in, ACCESS_READ) || !mem_read_buf(cpu, in->seg, ea, area, HEADER_END))
-        return false;
+bool xrstor_load(struct cpu *cpu, const uint8_t *area)
+{
+    uint64_t rfbm = xsave_requested(cpu), present = load_le(area + XSAVE_BV, 8);
+    uint8_t image[FX_SIZE] __attribute__((aligned(64)));
+
     if (!is_area_valid(cpu, area, rfbm))
-        return cpu_raise_error(cpu, VEC_GP, 0);
-    present = load_le(area + XSAVE_BV, 8);
-    if ((rfbm & present & XCR0_AVX) && !mem_read_buf(cpu, in->seg, ea + FX_YMM, area + FX_YMM, XSAVE_SIZE - FX_YMM))
         return false;
-    memcpy(image, cpu->fpu, sizeof(image));
-    if (!(present & XCR0_X87))
-        init_x87(area);
-    if (!(present & XCR0_SSE))
-        memset(area + FX_XMM, 0, XMM_BYTES);
-    if (!(present & XCR0_AVX))
-        memset(area + FX_YMM, 0, XMM_BYTES);
+    memcpy(image, cpu->fpu, FX_SIZE);
     if (rfbm & XCR0_X87) {
-        memcpy(image, area, FX_MXCSR);
-        memcpy(image + FX_ST, area + FX_ST, FX_XMM - FX_ST);
+        if (present & XCR0_X87) {
+            memcpy(image, area, FX_MXCSR);
+            memcpy(image + FX_ST, area + FX_ST, FX_XMM - FX_ST);
+        } else {
+            init_x87(image);
+        }
     }
     if (rfbm & XCR0_AVX_STATE)
         memcpy(image + FX_MXCSR, area + FX_MXCSR, 4);
-    if (rfbm & XCR0_SSE)
+    if (rfbm & present & XCR0_SSE)
         memcpy(image + FX_XMM, area + FX_XMM, XMM_BYTES);
-    if (rfbm & XCR0_AVX)
+    else if (rfbm & XCR0_SSE)
+        memset(image + FX_XMM, 0, XMM_BYTES);
+    if (rfbm & present & XCR0_AVX)
         memcpy(cpu->fpu + FX_YMM, area + FX_YMM, XMM_BYTES);
+    else if (rfbm & XCR0_AVX)
+        memset(cpu->fpu + FX_YMM, 0, XMM_BYTES);
     fp_load_legacy(cpu, image);
     return true;
+}
+
+bool op_xrstor(struct cpu *cpu, const struct insn *in)
+{
+    uint8_t area[XSAVE_SIZE] __attribute__((aligned(64)));
+    uint64_t ea = insn_ea(cpu, in);
+
+    if (!area_may_start(cpu, in, ACCESS_READ) || !mem_read_buf(cpu, in->seg, ea, area, HEADER_END))
+        return false;
+    if ((xrstor_wanted(cpu, area) & XCR0_AVX) && is_area_valid(cpu, area, xsave_requested(cpu)) &&
+        !mem_read_buf(cpu, in->seg, ea + FX_YMM, area + FX_YMM, XSAVE_SIZE - FX_YMM))
+        return false;
+    return xrstor_load(cpu, area) || cpu_raise_error(cpu, VEC_GP, 0);
 }
