@@ -42,6 +42,7 @@ const char *const bt_technique_names[BT_TECHNIQUES] = {
     [BT_ENTRIES] = "entries",
     [BT_UNLOCK] = "unlock",
     [BT_QUIET] = "quiet",
+    [BT_FORWARD] = "forward",
 };
 
 /* --- entering --- */
@@ -273,13 +274,17 @@ static struct block *lookup_or_step(struct bt *bt, uint32_t guest_rip, bool want
     return b;
 }
 
-static void chain(struct bt *bt, const struct chain_site *site, const struct block *b)
+static void chain(struct bt *bt, const struct chain_site *site, struct block *b)
 {
     uint32_t stub = cache_off(bt, (const uint8_t *)site) - CHAIN_CALL_BYTES; /* site follows the call of stub_chain */
     uint32_t end = site->jump_end & CHAIN_OFFSET;
     unsigned gated = site->jump_end >> CHAIN_GATED_SHIFT & 3;
     uint32_t entry = b->direct + (gated >= b->gate ? b->gated : 0), to = entry;
 
+    if (end == stub + CHAIN_CALL_BYTES) {
+        tcache_forward(bt, end, b);
+        return;
+    }
     if ((site->jump_end & CHAIN_CROSSES_PAGE) && !(bt_has(bt, BT_LINKS) && links_add(bt, bt->ctx->w, tcache_by_host(bt, bt->codemem.exec + end - 1), b, end, stub))) {
         if (bt->e.end - bt->e.p < BLOCK_ROOM)
             return;

@@ -177,6 +177,7 @@ struct block {
     uint8_t is_dead : 1;
     uint8_t is_relocatable : 1; /* may be copied to another EIP */
     uint8_t is_second : 1;   /* no block: it stands in the list of the second frame for the block before it */
+    uint8_t generation : 3;  /* so many dead ones lead here, one by the other */
     uint32_t exits;          /* cache offset of the first exit, in the cold area */
     uint32_t recover_first;  /* of bt->recover; the same ones for all copies of a block */
     uint32_t reloc_first;    /* of bt->relocs, too */
@@ -186,6 +187,7 @@ struct block {
 } __attribute__((aligned(64)));
 _Static_assert(sizeof(struct block) == 64, "a block is a line of the cache");
 #define NO_RESUMED UINT16_MAX
+#define MAX_GENERATION 7
 
 /* The context that code of another one goes to by loading CS; of the same window.  In real and virtual-8086 mode by selector, and mode and
  * limit are the same; in protected mode by the serial number of an entry of segments.h. */
@@ -432,6 +434,8 @@ void tcache_kill(struct bt *bt, struct block *b);
 /* The jump to another block whose rel32 ends at jump_end leads to `to` from now on (cache offsets).  Not that of a dead block: its
  * entries may lie over it. */
 void tcache_set_jump(struct bt *bt, uint32_t jump_end, uint32_t to);
+/* The chain site in front of jump_end is a dead block's entry: it becomes a jump to its successor. */
+void tcache_forward(struct bt *bt, uint32_t jump_end, struct block *to);
 void tcache_flush(struct bt *bt);
 void tcache_invalidate(struct bt *bt, uint64_t off, uint64_t len); /* guest memory bytes changed */
 void tcache_add_recover(struct bt *bt, struct block *b, uint32_t guest_rip, struct recover r); /* from here on; the offsets are filled in */

@@ -139,6 +139,7 @@ struct block *relocate_block(struct bt *bt, const struct block *t, uint32_t gues
     b = tcache_new(bt);
     *b = *t;
     b->guest_rip = guest_rip;
+    b->generation = 0;
     emit_entries(bt, b, has_entry);
     if (!copy_code(bt, t, guest_rip, b->direct, bt->e.p)) {
         bt->e.p = start;

@@ -235,8 +235,37 @@ void tcache_set_jump(struct bt *bt, uint32_t jump_end, uint32_t to)
         memcpy(bt->codemem.write + jump_end - 4, &rel, 4);
 }
 
-/* Direct (and gated) entry: mov r8d, guest_rip; jmp stub_indirect, so that chained jumps that still lead here find the block's successor
- * by the jump table.  Indirect entry: jmp stub_miss, so that jump tables forget it. */
+/* What chained jumps that still lead to a dead block come to: a chain site, to become a jump to the block's successor.  When too many have
+ * died here one after the other, mov r8d, guest_rip; jmp stub_indirect, which finds it by the jump table. */
+static void emit_dead_entry(struct bt *bt, struct emit *e, const struct block *b)
+{
+    struct chain_site site = {.target_rip = b->guest_rip, .jump_end = cache_off(bt, emit_here(e)) + CHAIN_CALL_BYTES};
+
+    if (bt_has(bt, BT_FORWARD) && b->generation < MAX_GENERATION) {
+        emit_call(e, bt->stub_chain);
+        emit_bytes(e, &site, sizeof(site));
+    } else {
+        emit_mov_ri32(e, H_R8, b->guest_rip);
+        emit_jmp(e, bt->stub_indirect);
+    }
+}
+
+/* It has the same key, so whoever came for the one may come to the other; by the direct entry, as some have not passed a gate. */
+void tcache_forward(struct bt *bt, uint32_t jump_end, struct block *to)
+{
+    const struct block *dead = tcache_by_host(bt, bt->codemem.exec + jump_end - 1);
+    struct emit e = bt->e;
+
+    if (!dead || !dead->is_dead || dead->code != to->code || dead->guest_rip != to->guest_rip || dead->kind != to->kind)
+        return;
+    e.end = bt->codemem.write + bt->codemem.size;
+    e.p = bt->codemem.write + jump_end - CHAIN_CALL_BYTES;
+    emit_jmp(&e, bt->codemem.exec + to->direct);
+    if (to->generation <= dead->generation)
+        to->generation = dead->generation + 1u;
+}
+
+/* Direct (and gated) entry: see above.  Indirect entry: jmp stub_miss, so that jump tables forget it. */
 static void overwrite_entries(struct bt *bt, const struct block *b)
 {
     struct emit e = bt->e;
@@ -253,8 +282,7 @@ static void overwrite_entries(struct bt *bt, const struct block *b)
         e.p = bt->codemem.write + b->direct + b->gated;
         emit_patch8(&e, over);
     }
-    emit_mov_ri32(&e, H_R8, b->guest_rip);
-    emit_jmp(&e, bt->stub_indirect);
+    emit_dead_entry(bt, &e, b);
 }
 
 void tcache_kill(struct bt *bt, struct block *b)

@@ -407,10 +407,10 @@ static bool may_resume_at(const struct insn *in)
     return in->desc->iclass == INNOCUOUS || in->desc->iclass == BRANCH;
 }
 
-/* A dead block's gated entry is overwritten with 11 bytes: they must be its own. */
+/* A dead block's gated entry is overwritten: what with must be its own. */
 static void pad_entry(struct xlat *x, const uint8_t *gated_write)
 {
-    while (!emit_is_full(x->e) && x->e->p - gated_write < 11)
+    while (!emit_is_full(x->e) && x->e->p - gated_write < (ptrdiff_t)CHAIN_EXIT_BYTES)
         emit_u8(x->e, 0xcc);
 }
 
