@@ -750,7 +750,8 @@ const uint8_t *bt_resume_with_rf(struct bt *bt, const struct block *b)
     return bt->codemem.exec + b->direct + b->resumed;
 }
 
-static void run_block(struct bt *bt)
+/* wants_entry: control will come here again in the same way. */
+static void run_block(struct bt *bt, bool wants_entry)
 {
     struct cpu *cpu = bt->cpu;
     uint32_t rip = (uint32_t)cpu->rip;
@@ -767,7 +768,7 @@ static void run_block(struct bt *bt)
             return;
         }
     } else if (pc == bt->stub_miss) {
-        b = lookup_or_step(bt, rip, false);
+        b = lookup_or_step(bt, rip, wants_entry);
         if (!b)
             return;
         pc = bt->codemem.exec + b->direct;
@@ -824,7 +825,9 @@ void bt_run(struct bt *bt)
 
     fault_set_client(&bt->fault_client);
     while (!atomic_load_explicit(&cpu->exit_request, memory_order_relaxed)) {
-        if (cpu_has_work(cpu))
+        bool is_interrupted = cpu_has_work(cpu);
+
+        if (is_interrupted)
             cpu_take_work(cpu);
         cpu->is_mid_rep = false;
         if (cpu->is_halted || cpu->is_shutdown)
@@ -838,7 +841,7 @@ void bt_run(struct bt *bt)
         }
         if (!ctx_is_current(bt))
             ctx_select(bt);
-        run_block(bt);
+        run_block(bt, is_interrupted && !bt->lockstep);
     }
     cpu->stats.insns_bt = bt->lockstep ? bt->stats.lockstep_insns : hot_of(cpu)->icount;
     fault_set_client(NULL);

@@ -1,13 +1,16 @@
-/* The mailbox: a ring of (function, argument) pairs that grows when it must, and a semaphore to sleep on.
+/* The mailbox: a ring of (function, argument) pairs that grows when it must, and a futex(2) to sleep on: an idle guest does so 250 times a
+ * second, and a semaphore of libc's took twice the time around the system call.
  * The lock is never held while a function or the kick runs. */
 #include "host/mailbox.h"
 
 #include <errno.h>
+#include <linux/futex.h>
 #include <pthread.h>
-#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 #include "host/clock.h"
 #include "host/log.h"
 #include "host/util.h"
@@ -21,7 +24,8 @@ struct mail {
 
 struct mailbox {
     pthread_mutex_t lock;
-    sem_t posted; /* wakes the sleeper; no count of what is in the ring */
+    _Atomic uint32_t posted; /* changes with each mail: what the sleeper waits for */
+    atomic_bool is_waiting;  /* posted is to be followed by a wake-up */
     struct mail *ring;
     size_t length, head;
     atomic_size_t count; /* changed with the lock held; looked at without: mostly there is nothing */
@@ -44,7 +48,6 @@ struct mailbox *mailbox_create(void (*kick)(void *opaque), void *opaque)
     m->kick = kick;
     m->kick_opaque = opaque;
     pthread_mutex_init(&m->lock, NULL);
-    sem_init(&m->posted, 0, 0);
     return m;
 }
 
@@ -52,7 +55,6 @@ void mailbox_destroy(struct mailbox *m)
 {
     if (!m)
         return;
-    sem_destroy(&m->posted);
     pthread_mutex_destroy(&m->lock);
     free(m->ring);
     free(m);
@@ -83,8 +85,10 @@ void mailbox_post(struct mailbox *m, mail_fn *fn, void *opaque)
     if (m->count == m->length)
         grow(m);
     *slot(m, m->count++) = (struct mail){fn, opaque};
-    sem_post(&m->posted);
     pthread_mutex_unlock(&m->lock);
+    atomic_fetch_add(&m->posted, 1);
+    if (atomic_load(&m->is_waiting))
+        syscall(SYS_futex, &m->posted, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
     if (m->kick)
         m->kick(m->kick_opaque);
 }
@@ -110,8 +114,6 @@ bool mailbox_run(struct mailbox *m)
 
     if (is_empty(m))
         return false;
-    while (sem_trywait(&m->posted) == 0)
-        ;
     pthread_mutex_lock(&m->lock);
     /* what the functions post themselves waits for the next call */
     for (left = m->count; left > 0 && m->count > 0; left--) {
@@ -140,8 +142,9 @@ void mailbox_drop(struct mailbox *m, const void *opaque)
 
 void mailbox_wait(struct mailbox *m, uint64_t timeout_ns)
 {
-    struct timespec until;
+    struct timespec until; /* of CLOCK_MONOTONIC, as futex(2) has it */
     uint64_t ns;
+    int error = 0;
 
     clock_gettime(CLOCK_MONOTONIC, &until);
     if (timeout_ns > FOREVER_NS)
@@ -149,8 +152,14 @@ void mailbox_wait(struct mailbox *m, uint64_t timeout_ns)
     ns = (uint64_t)until.tv_nsec + timeout_ns;
     until.tv_sec += (time_t)(ns / CLOCK_NS_PER_S);
     until.tv_nsec = (long)(ns % CLOCK_NS_PER_S);
-    while (is_empty(m)) {
-        if (sem_clockwait(&m->posted, CLOCK_MONOTONIC, &until) < 0 && errno == ETIMEDOUT)
+    atomic_store(&m->is_waiting, true);
+    do {
+        uint32_t seen = atomic_load(&m->posted);
+
+        if (!is_empty(m))
             break;
-    }
+        if (syscall(SYS_futex, &m->posted, FUTEX_WAIT_BITSET_PRIVATE, seen, &until, NULL, FUTEX_BITSET_MATCH_ANY) < 0)
+            error = errno;
+    } while (error != ETIMEDOUT);
+    atomic_store(&m->is_waiting, false);
 }
