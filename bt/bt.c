@@ -606,6 +606,7 @@ static bool leave(struct bt *bt, struct fault *f, enum exit_reason reason)
 {
     const uint8_t *pc = (const uint8_t *)f->regs[FAULT_RIP];
 
+    bt->polled_at = cache_off(bt, pc);
     if (pc >= bt->stub_indirect && pc < bt->stub_indirect_end && reason == EXIT_POLL) {
         save_state(bt, f, (uint32_t)f->regs[FAULT_R8], FIX_NONE);
     } else {
@@ -801,6 +802,7 @@ static void run_block(struct bt *bt, bool wants_entry)
             continue;
         case EXIT_POLL:
             bt->stats.polls++;
+            tcache_note_poll(bt);
             rearm_poll(cpu);
             break;
         case EXIT_DONE:
@@ -1069,6 +1071,7 @@ unsigned bt_counters(const struct bt *bt, struct bt_counter *out, unsigned max)
         {"call-outs that ended the block", s->callouts_ended},
         {"floating-point gates closed", s->gates},
         {"polls taken", s->polls},
+        {"code cache, large pages", s->huge_pages},
         {"interpreted for shadows and traps", s->interp_shadow},
         {"blocks killed", s->dead_blocks},
         {"sites retranslated as call-outs", s->retranslated_sites},

@@ -27,7 +27,7 @@
 #define JUMP_TABLE_PIECE 64 /* entries cleared together */
 #define RETURN_STACK_BYTES (64 * 1024)
 #define BLOCK_MAX_INSNS 32
-#define CACHE_PER_HASH 256 /* bytes of the code cache for each slot of the hash table, at least */
+#define CACHE_PER_HASH 128 /* bytes of the code cache for each slot of the hash table, at least */
 #define BY_HOST_STEP 512u
 #define TEMPLATE_BITS 17
 #define RELOCS_MAX 1024 /* places of one block that depend on where it lies */
@@ -104,6 +104,7 @@ struct chain_site {
 #define CHAIN_CROSSES_PAGE 0x80000000u /* the target is in another page */
 #define CHAIN_GATED_SHIFT 29           /* 2 bits: enum gate passed on the way, the FP state is still in the host's registers */
 #define CHAIN_OFFSET 0x1fffffffu
+#define CODE_BYTES_MAX ((size_t)CHAIN_OFFSET + 1)
 
 /* Data after "call stub_callout". */
 struct callout_site {
@@ -247,7 +248,7 @@ struct bt_stats {
     uint64_t dead_blocks, cache_flushes, retranslated_sites, frames_given_up, ctxs, interp_shadow, enters, two_page;
     uint64_t lockstep_blocks, lockstep_insns;
     uint64_t cold_runs, cold_insns, sites_released, fast, fast_lookups, guards, links, links_cut;
-    uint64_t soft_misses, soft_sites, soft_released, relocated, resolved;
+    uint64_t soft_misses, soft_sites, soft_released, relocated, resolved, huge_pages;
 };
 
 #define SITE_HASH_BITS 16
@@ -271,6 +272,8 @@ struct bt {
     struct segments *segments; /* NULL: technique off, or no BMI2 */
     struct codemem codemem;
     size_t populated;    /* bytes of it, from its start, that have memory */
+    uint8_t polls_in[CODE_BYTES_MAX / CODEMEM_HUGE]; /* taken in each large page of it: which code is hot */
+    uint32_t polled_at;  /* cache offset of the last one */
     struct emit e;    /* positioned at the end of the used cache, and before what is taken for ... */
     struct emit cold; /* ... the part of the cold area that is being filled; from the top of the cache down, COLD_CHUNK each */
     uint32_t code_start; /* offset of the first block, after the stubs */
@@ -420,6 +423,7 @@ void stubs_generate(struct bt *bt);
 /* tcache.c */
 /* Is there room for one more block?  Then bt->cold has some, too. */
 bool tcache_has_room(struct bt *bt);
+void tcache_note_poll(struct bt *bt); /* one was taken at bt->polled_at: a sample of where time goes */
 uint64_t tcache_table_bytes(const struct bt *bt); /* of the code cache, what is not host code */
 struct block *tcache_find(struct bt *bt, uint64_t code, uint32_t kind, uint32_t guest_rip); /* NULL: none */
 struct block *tcache_new(struct bt *bt); /* zeroed; the next call returns the same one if it was not inserted */

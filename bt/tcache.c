@@ -11,6 +11,7 @@
 
 #define CTX_PER_WINDOW 8
 #define POPULATE_STEP 65536u
+#define POLLS_HOT 8 /* a piece of 2 MiB where so many polls were taken runs often */
 #define BLOCK_TABLES 4096 /* bytes of tables one block may take at most, about */
 #define SITE_PATIENCE 64
 #define SITE_PATIENCE_MAX 9 /* 64 << 9 fits 16 bits */
@@ -102,14 +103,18 @@ static void populate(struct bt *bt)
 
     if (used + GUEST_PAGE_SIZE <= bt->populated)
         return;
-    if (bt->populated == CODEMEM_HUGE) /* small guests do without */
-        (void)codemem_make_huge(&bt->codemem, 0);
-    if (bt->populated >= CODEMEM_HUGE && bt->populated % CODEMEM_HUGE == 0 && codemem_make_huge(&bt->codemem, bt->populated)) {
-        bt->populated += CODEMEM_HUGE;
-        return;
-    }
     codemem_populate(&bt->codemem, bt->populated, POPULATE_STEP);
     bt->populated += POPULATE_STEP;
+}
+
+void tcache_note_poll(struct bt *bt)
+{
+    uint32_t piece = bt->polled_at / CODEMEM_HUGE;
+
+    if (bt->polls_in[piece] == POLLS_HOT || (piece + 1) * CODEMEM_HUGE > bt->populated)
+        return;
+    if (++bt->polls_in[piece] == POLLS_HOT && codemem_make_huge(&bt->codemem, piece * CODEMEM_HUGE))
+        bt->stats.huge_pages++;
 }
 
 bool tcache_has_room(struct bt *bt)
