@@ -540,6 +540,11 @@ const uint8_t *soft_miss(struct bt *bt)
         stopped_at(bt, b, r);
         return (const uint8_t *)(uintptr_t)EXIT_SITE;
     }
+    if (!bt->ctx) { /* the window had to be emptied, as in on_fault() */
+        stopped_at(bt, b, r);
+        bt_reset_return_stack(bt);
+        return (const uint8_t *)(uintptr_t)EXIT_DONE;
+    }
     bt->stats.soft_misses++;
     site_note_miss(bt, site->index, SOFT_CREDIT);
     bool is_inside = (hot->soft_gla & GUEST_PAGE_MASK) + site->size <= GUEST_PAGE_SIZE;

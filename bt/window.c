@@ -24,7 +24,8 @@ _Static_assert(LOW_GUARD >= HMEM_GUARD_BELOW && WINDOW_GUARD > 1ull << 31, "sums
  * from a third of 47 bits. */
 #define FIRST_WINDOW 0x180000000000ull
 #define LAST_WINDOW  0x280000000000ull
-#define MAX_MAPS 40000     /* of vm.max_map_count's usual 65530 */
+#define MAX_MAPS 40000     /* when another window is taken up, of vm.max_map_count's usual 65530 */
+#define MOST_MAPS 56000    /* at any time: the rest of the process needs some, too */
 #define CHUNK_PAGES 64     /* of physically contiguous memory mapped around a fault */
 #define AROUND_PAGES 8     /* neighbours looked at on each side for 4 KiB pages */
 #define PRUNE_BITS 3        /* of 2^3 additions to the reverse map one looks for stale nodes */
@@ -907,6 +908,17 @@ bool window_device(struct windows *ws, struct window *w, gla_t gla, bool is_writ
     return true;
 }
 
+/* Out of mappings while w is in use: it, or the other half of its address space, starts anew. */
+static void make_room(struct windows *ws, struct window *w)
+{
+    struct window *full = w->peer && w->peer->maps > w->maps ? w->peer : w;
+    struct window_key k = full->key;
+
+    window_reset(ws, full);
+    if (full == w)
+        window_begin(ws, w, &k);
+}
+
 enum window_fault window_fill(struct windows *ws, struct window *w, gla_t gla, bool is_write, uint64_t *code_frame)
 {
     uint32_t page = (uint32_t)gla >> 12, mapped;
@@ -936,13 +948,12 @@ enum window_fault window_fill(struct windows *ws, struct window *w, gla_t gla, b
         return WINDOW_RETRY;
     }
 
-    if (!map_landing(ws, w, (uint32_t)gla, &l)) {
-        struct window_key k = w->key;
-
+    if (ws->maps >= MOST_MAPS) {
+        make_room(ws, w);
+    } else if (!map_landing(ws, w, (uint32_t)gla, &l)) {
         if (errno != ENOMEM)
             BUG("cannot map guest memory: %s", strerror(errno));
-        window_reset(ws, w); /* out of mappings: start this window anew */
-        window_begin(ws, w, &k);
+        make_room(ws, w);
     }
     return WINDOW_RETRY;
 }
