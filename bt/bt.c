@@ -280,18 +280,20 @@ static void chain(struct bt *bt, const struct chain_site *site, struct block *b)
     uint32_t end = site->jump_end & CHAIN_OFFSET;
     unsigned gated = site->jump_end >> CHAIN_GATED_SHIFT & 3;
     uint32_t entry = b->direct + (gated >= b->gate ? b->gated : 0), to = entry;
+    const struct block *from;
 
     if (end == stub + CHAIN_CALL_BYTES) {
         tcache_forward(bt, end, b);
         return;
     }
-    if ((site->jump_end & CHAIN_CROSSES_PAGE) && !(bt_has(bt, BT_LINKS) && links_add(bt, bt->ctx->w, tcache_by_host(bt, bt->codemem.exec + end - 1), b, end, stub))) {
+    from = tcache_by_jump(bt, end);
+    if ((site->jump_end & CHAIN_CROSSES_PAGE) && !(bt_has(bt, BT_LINKS) && links_add(bt, bt->ctx->w, from, b, end, stub))) {
         if (bt->e.end - bt->e.p < BLOCK_ROOM)
             return;
         to = cache_off(bt, xlat_emit_guard(bt, bt->ctx, b, entry));
         bt->stats.guards++;
     }
-    tcache_set_jump(bt, end, to);
+    tcache_set_jump(bt, from, end, to);
     bt->stats.chains++;
 }
 

@@ -99,7 +99,7 @@ static struct edge *edge_get(struct links *ls, struct node *from, struct node *t
 static void edge_cut(struct bt *bt, struct edge *e)
 {
     for (uint32_t i = 0; i < e->n_jumps; i++)
-        tcache_set_jump(bt, e->jumps[i].jump_end, e->jumps[i].stub);
+        tcache_set_jump(bt, tcache_by_jump(bt, e->jumps[i].jump_end), e->jumps[i].jump_end, e->jumps[i].stub);
     bt->stats.links_cut += e->n_jumps;
     e->n_jumps = 0;
 }

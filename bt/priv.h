@@ -435,9 +435,14 @@ static inline uint32_t recover_rip(const struct block *b, const struct recover *
 }
 const struct recover *tcache_recover(const struct bt *bt, const struct block *b, const uint8_t *host_pc);
 void tcache_kill(struct bt *bt, struct block *b);
-/* The jump to another block whose rel32 ends at jump_end leads to `to` from now on (cache offsets).  Not that of a dead block: its
- * entries may lie over it. */
-void tcache_set_jump(struct bt *bt, uint32_t jump_end, uint32_t to);
+/* The jump of block b, which may be NULL, to another block whose rel32 ends at jump_end leads to `to` from now on (cache offsets).  Not that
+ * of a dead block: its entries may lie over it. */
+void tcache_set_jump(struct bt *bt, const struct block *b, uint32_t jump_end, uint32_t to);
+/* The block that the jump lies in. */
+static inline struct block *tcache_by_jump(const struct bt *bt, uint32_t jump_end)
+{
+    return tcache_by_host(bt, bt->codemem.exec + jump_end - 1);
+}
 /* The chain site in front of jump_end is a dead block's entry: it becomes a jump to its successor. */
 void tcache_forward(struct bt *bt, uint32_t jump_end, struct block *to);
 void tcache_flush(struct bt *bt);

@@ -231,9 +231,8 @@ const struct recover *tcache_recover(const struct bt *bt, const struct block *b,
     return &r[lo];
 }
 
-void tcache_set_jump(struct bt *bt, uint32_t jump_end, uint32_t to)
+void tcache_set_jump(struct bt *bt, const struct block *b, uint32_t jump_end, uint32_t to)
 {
-    const struct block *b = tcache_by_host(bt, bt->codemem.exec + jump_end - 1);
     int32_t rel = (int32_t)(to - jump_end);
 
     if (b && !b->is_dead)
