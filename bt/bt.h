@@ -31,7 +31,7 @@ enum bt_technique {
 extern const char *const bt_technique_names[BT_TECHNIQUES];
 
 struct bt_options {
-    uint64_t cache_bytes; /* code cache size; 0: default */
+    uint64_t cache_bytes; /* of the code cache: host code and the tables of its blocks; 0: default */
     bool is_lockstep;     /* run every block on the interpreter too and compare; mismatch: report, exit status 70 */
     bool want_counts;     /* count instructions in translated code (--stats) */
     bool want_tiers;      /* interpret code that runs for the first time; not in lock-step */
