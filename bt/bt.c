@@ -984,8 +984,8 @@ struct bt *bt_create(struct cpu *cpu, const struct bt_options *opt, const char *
     bt->recover = make_table(bt);
     bt->relocs = make_table(bt);
     error = codemem_create(&bt->codemem, bt->cache_bytes, true);
-    if (error || !bt->blocks || !bt->recover || !bt->relocs || !bt->frame_blocks || !bt->frame_kills || !bt->frame_sites || !bt->seen || !bt->by_host || !bt->templates ||
-        !bt->hash) {
+    if (error || !bt->blocks || !bt->recover || !bt->relocs || !bt->frame_blocks || !bt->frame_kills || !bt->frame_sites || !bt->seen ||
+        !bt->by_host || !bt->templates || !bt->hash) {
         *why = error ? "cannot map the code cache (does the host forbid generated code?)" : "out of memory";
         goto out_free;
     }

@@ -60,7 +60,8 @@ def look(pid):
     with open(f"/proc/{pid}/maps", "rb") as f:
         mappings = sum(1 for _ in f)
     page_tables = status_kib(pid, "VmPTE")
-    return {"guest RAM touched, MiB": guest_ram / 1024, "code cache, MiB": code / 1024, "tables of blocks in it, MiB": tables / 1024, "page tables, MiB": page_tables / 1024,
+    return {"guest RAM touched, MiB": guest_ram / 1024, "code cache, MiB": code / 1024, "tables of blocks in it, MiB": tables / 1024,
+            "page tables, MiB": page_tables / 1024,
             "beyond RAM and code cache, MiB": (sum(pss.values()) - guest_ram - code + page_tables) / 1024, "mappings": mappings}
 
 
