@@ -789,13 +789,14 @@ static struct extent extent_in_chunk(const struct windows *ws, const struct wind
 }
 
 /* Can page p (at offset delta pages from the walked one) be mapped together with it?  Same leaf table, same rights, already
- * accessed (the SDM lets a processor set A speculatively; we only use what is set), frame consecutive. */
+ * accessed (the SDM lets a processor set A speculatively; we only use what is set), frame consecutive, and as writable.
+ * may_write: what the tables say of the walked one, and so of all with its rights. */
 static bool neighbour_fits(const struct windows *ws, const struct window *w, const struct ptable *leaf, uint32_t page,
-                           uint64_t frame, uint64_t center, int delta, bool is_writable)
+                           uint64_t frame, uint64_t center, int delta, bool may_write, bool is_writable)
 {
     uint32_t p = page + (uint32_t)delta;
     unsigned n = ptable_entries(leaf);
-    uint64_t e, c, need = PTE_A | (is_writable ? PTE_D : 0), same = PTE_P | PTE_RW | PTE_US | 0xfffull << 52 | 1ull << 7; /* reserved bits too */
+    uint64_t e, c, same = PTE_P | PTE_RW | PTE_US | 0xfffull << 52 | 1ull << 7; /* reserved bits too */
     uint64_t f = frame + (uint64_t)(int64_t)delta;
 
     if (p >= WINDOW_PAGES || p / n != page / n || window_page(w, p) || f >= ws->n_frames)
@@ -804,13 +805,13 @@ static bool neighbour_fits(const struct windows *ws, const struct window *w, con
     c = center + (uint64_t)((int64_t)delta * GUEST_PAGE_SIZE);
     if (leaf->entry_size == 4)
         c &= 0xffffffffu;
-    return ((e ^ c) & ~(uint64_t)0xfffull & 0x000ffffffffff000ull) == 0 && ((e ^ c) & same) == 0 && (e & need) == need &&
-           frame_is_writable(ws, f) == is_writable;
+    return ((e ^ c) & ~(uint64_t)0xfffull & 0x000ffffffffff000ull) == 0 && ((e ^ c) & same) == 0 && (e & PTE_A) &&
+           (may_write && (e & PTE_D) && frame_is_writable(ws, f)) == is_writable;
 }
 
 /* 4 KiB pages: the following ones whose entries fit. */
 static struct extent extent_by_table(struct windows *ws, struct window *w, uint32_t page, uint64_t frame,
-                                     const struct space_run *run, bool is_writable)
+                                     const struct space_run *run, bool may_write, bool is_writable)
 {
     bool is_pae = (ws->cpu->paging.cr4 & CR4_PAE) != 0;
     struct ptable *leaf = leaf_find(w, page >> (is_pae ? 9 : 10) << (is_pae ? 21 : 22));
@@ -819,7 +820,7 @@ static struct extent extent_by_table(struct windows *ws, struct window *w, uint3
     struct extent x = {0};
 
     while (x.after < AROUND_PAGES && (uint64_t)(x.after + 2) << 12 <= run->len &&
-           neighbour_fits(ws, w, leaf, page, frame, center, (int)x.after + 1, is_writable))
+           neighbour_fits(ws, w, leaf, page, frame, center, (int)x.after + 1, may_write, is_writable))
         ptable_sync_entry(ws->tables, leaf, (page + ++x.after) % n);
     return x;
 }
@@ -857,7 +858,7 @@ static enum window_fault land(struct windows *ws, struct window *w, gla_t gla, b
 static bool map_landing(struct windows *ws, struct window *w, uint32_t gla, const struct landing *l)
 {
     uint32_t page = gla >> 12;
-    struct extent around = l->r.levels && l->r.page_shift == 12 ? extent_by_table(ws, w, page, l->frame, &l->run, l->is_writable)
+    struct extent around = l->r.levels && l->r.page_shift == 12 ? extent_by_table(ws, w, page, l->frame, &l->run, l->r.may_write, l->is_writable)
                                                                 : extent_in_chunk(ws, w, page, &l->r, &l->run, l->is_writable);
 
     return map_run(ws, w, page - around.before, l->frame - around.before, around.before + around.after + 1, l->is_writable);
