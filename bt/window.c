@@ -27,7 +27,7 @@ _Static_assert(LOW_GUARD >= HMEM_GUARD_BELOW && WINDOW_GUARD > 1ull << 31, "sums
 #define MAX_MAPS 40000     /* when another window is taken up, of vm.max_map_count's usual 65530 */
 #define MOST_MAPS 56000    /* at any time: the rest of the process needs some, too */
 #define CHUNK_PAGES 64     /* of physically contiguous memory mapped around a fault */
-#define AROUND_PAGES 8     /* neighbours looked at on each side for 4 KiB pages */
+#define AROUND_PAGES 16    /* neighbours looked at on each side for 4 KiB pages */
 #define PRUNE_BITS 3        /* of 2^3 additions to the reverse map one looks for stale nodes */
 #define DROP_GAP 64        /* unmapped pages between two that are dropped in one go */
 #define PAGE_MAPPED(frame, w) ((uint32_t)(((frame) + 1) << 1 | (w)))
@@ -745,7 +745,7 @@ static bool frame_is_writable(const struct windows *ws, uint64_t frame)
 static bool map_run(struct windows *ws, struct window *w, uint32_t page, uint64_t frame, uint32_t n, bool is_writable)
 {
     int prot = PROT_READ | (is_writable ? PROT_WRITE : 0);
-    int flags = MAP_SHARED | MAP_FIXED | (n <= 16 ? MAP_POPULATE : 0);
+    int flags = MAP_SHARED | MAP_FIXED | (n <= 2 * AROUND_PAGES + 1 ? MAP_POPULATE : 0);
 
     ws->stats.map_calls++;
     if (mmap(w->base + ((uint64_t)page << 12), (uint64_t)n << 12, prot, flags, ws->fd, (off_t)(frame << 12)) == MAP_FAILED)
@@ -765,6 +765,18 @@ struct extent {
     uint32_t before, after;
 };
 
+/* Is the n-th page of memory before the walked one what its run would begin with, had it begun there? */
+static bool run_reaches_back(const struct windows *ws, const struct paging_result *r, const struct space_run *run, uint32_t n)
+{
+    uint64_t bytes = (uint64_t)n << 12;
+    struct space_run low;
+
+    if (run->mem_off < bytes || r->gpa < bytes)
+        return false;
+    space_lookup(ws->mem, r->gpa - bytes, &low);
+    return low.host && low.mem_off == run->mem_off - bytes && low.is_writable == run->is_writable;
+}
+
 /* Memory contiguous by nature (no paging, large pages): the rest of the chunk, as far as memory and code flags are alike. */
 static struct extent extent_in_chunk(const struct windows *ws, const struct window *w, uint32_t page,
                                      const struct paging_result *r, const struct space_run *run, bool is_writable)
@@ -773,18 +785,13 @@ static struct extent extent_in_chunk(const struct windows *ws, const struct wind
     uint32_t max_after = CHUNK_PAGES - 1 - page % CHUNK_PAGES, max_before = page % CHUNK_PAGES;
     uint64_t frame = run->mem_off >> 12;
     struct extent x = {0};
-    struct space_run low;
 
     while (x.after < max_after && (uint64_t)(x.after + 2) << 12 <= run->len && frame + x.after + 1 < ws->n_frames &&
            !window_page(w, page + x.after + 1) && (may_write && frame_is_writable(ws, frame + x.after + 1)) == is_writable)
         x.after++;
-    while (x.before < max_before && frame > x.before && r->gpa >= (uint64_t)(x.before + 1) << 12 &&
-           !window_page(w, page - x.before - 1) && (may_write && frame_is_writable(ws, frame - x.before - 1)) == is_writable) {
-        space_lookup(ws->mem, r->gpa - ((uint64_t)(x.before + 1) << 12), &low);
-        if (!low.host || low.mem_off >> 12 != frame - x.before - 1 || low.is_writable != run->is_writable)
-            break;
+    while (x.before < max_before && !window_page(w, page - x.before - 1) && run_reaches_back(ws, r, run, x.before + 1) &&
+           (may_write && frame_is_writable(ws, frame - x.before - 1)) == is_writable)
         x.before++;
-    }
     return x;
 }
 
@@ -809,19 +816,22 @@ static bool neighbour_fits(const struct windows *ws, const struct window *w, con
            (may_write && (e & PTE_D) && frame_is_writable(ws, f)) == is_writable;
 }
 
-/* 4 KiB pages: the following ones whose entries fit. */
-static struct extent extent_by_table(struct windows *ws, struct window *w, uint32_t page, uint64_t frame,
-                                     const struct space_run *run, bool may_write, bool is_writable)
+/* 4 KiB pages: those on either side whose entries fit. */
+static struct extent extent_by_table(struct windows *ws, struct window *w, uint32_t page, const struct paging_result *r,
+                                     const struct space_run *run, bool is_writable)
 {
     bool is_pae = (ws->cpu->paging.cr4 & CR4_PAE) != 0;
     struct ptable *leaf = leaf_find(w, page >> (is_pae ? 9 : 10) << (is_pae ? 21 : 22));
     unsigned n = ptable_entries(leaf);
-    uint64_t center = ptable_present(leaf, page % n);
+    uint64_t center = ptable_present(leaf, page % n), frame = run->mem_off >> 12;
     struct extent x = {0};
 
     while (x.after < AROUND_PAGES && (uint64_t)(x.after + 2) << 12 <= run->len &&
-           neighbour_fits(ws, w, leaf, page, frame, center, (int)x.after + 1, may_write, is_writable))
+           neighbour_fits(ws, w, leaf, page, frame, center, (int)x.after + 1, r->may_write, is_writable))
         ptable_sync_entry(ws->tables, leaf, (page + ++x.after) % n);
+    while (x.before < AROUND_PAGES && run_reaches_back(ws, r, run, x.before + 1) &&
+           neighbour_fits(ws, w, leaf, page, frame, center, -(int)x.before - 1, r->may_write, is_writable))
+        ptable_sync_entry(ws->tables, leaf, (page - ++x.before) % n);
     return x;
 }
 
@@ -858,7 +868,7 @@ static enum window_fault land(struct windows *ws, struct window *w, gla_t gla, b
 static bool map_landing(struct windows *ws, struct window *w, uint32_t gla, const struct landing *l)
 {
     uint32_t page = gla >> 12;
-    struct extent around = l->r.levels && l->r.page_shift == 12 ? extent_by_table(ws, w, page, l->frame, &l->run, l->r.may_write, l->is_writable)
+    struct extent around = l->r.levels && l->r.page_shift == 12 ? extent_by_table(ws, w, page, &l->r, &l->run, l->is_writable)
                                                                 : extent_in_chunk(ws, w, page, &l->r, &l->run, l->is_writable);
 
     return map_run(ws, w, page - around.before, l->frame - around.before, around.before + around.after + 1, l->is_writable);

@@ -151,6 +151,34 @@ static void pages_with_code_are_read_only(void **state)
     assert_int_equal(fill(t, false, CODE, true), WINDOW_RETRY);
 }
 
+/* What a fill maps together: accessed pages of consecutive frames, with the same rights, as writable as the one that is wanted. */
+static void neighbours_are_mapped_together(void **state)
+{
+    struct win_fixture *t = *state;
+    uint8_t *flags = guestmem_code_flags(t->f->guestmem);
+    uint64_t frame = (uint64_t)(t->f->ram + DATA - guestmem_view(t->f->guestmem)) >> 12;
+    struct window *w = window_current(t->ws, true);
+    uint32_t page = DATA >> 12;
+
+    for (unsigned i = 0; i < 8; i++)
+        set_pte(t->f, DATA + i * 0x1000, i == 6 ? 0x05 : 0x25); /* user, read-only, accessed: all but one */
+    flags[frame + 2] = 1; /* code does not matter where nobody may write */
+    assert_int_equal(fill(t, true, DATA + 0x3000, false), WINDOW_RETRY);
+    for (unsigned i = 0; i < 8; i++)
+        assert_int_equal(window_page(w, page + i) != 0, i < 6);
+    assert_int_equal(windows_stats(t->ws)->map_calls, 1);
+
+    for (unsigned i = 0; i < 8; i++)
+        set_pte(t->f, DATA + i * 0x1000, i == 1 ? 0x27 : 0x67); /* writable, dirty: all but one */
+    windows_new_epoch(t->ws);
+    w = window_current(t->ws, true);
+    assert_int_equal(fill(t, true, DATA + 0x4000, true), WINDOW_RETRY);
+    for (unsigned i = 0; i < 8; i++)
+        assert_int_equal(window_page(w, page + i) != 0, i > 2);
+    assert_int_equal(windows_stats(t->ws)->map_calls, 2);
+    flags[frame + 2] = 0;
+}
+
 static void invlpg_drops_one_page(void **state)
 {
     struct win_fixture *t = *state;
@@ -556,6 +584,7 @@ int main(void)
         T(a_window_is_4_gib_aligned),   T(reads_and_writes_reach_ram),           T(dirty_is_set_by_writes_only),
         T(the_reverse_map_stays_small), T(there_are_windows_for_roots_that_come_back),
         T(user_window_obeys_us_and_rw), T(devices_are_not_mapped),               T(pages_with_code_are_read_only),
+        T(neighbours_are_mapped_together),
         T(invlpg_drops_one_page),       T(a_new_epoch_drops_what_changed),       T(a_changed_directory_drops_its_region),
         T(accessed_and_dirty_do_not_drop), T(fetch_translations_are_forgotten), T(a_page_only_looked_at_is_not_accessed),
         T(roots_have_their_own_windows),
