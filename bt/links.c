@@ -184,6 +184,23 @@ void links_cut_page(struct bt *bt, const struct window *w, uint32_t page)
     }
 }
 
+void links_unchain(struct bt *bt, const struct block *to)
+{
+    struct node *n = node_find(bt->links, page_of(bt, to), frame_of(to));
+
+    for (struct edge *e = n ? n->in : NULL; e; e = e->next_in) {
+        for (uint32_t i = e->n_jumps; i-- > 0;) {
+            const struct jump *j = &e->jumps[i];
+            const struct chain_site *site = (const struct chain_site *)(bt->codemem.write + j->stub + CHAIN_CALL_BYTES);
+
+            if (site->target_rip != to->guest_rip)
+                continue;
+            tcache_set_jump(bt, tcache_by_jump(bt, j->jump_end), j->jump_end, j->stub);
+            e->jumps[i] = e->jumps[--e->n_jumps];
+        }
+    }
+}
+
 void links_forget(struct links *ls)
 {
     for (unsigned i = 0; i < ARRAY_SIZE(ls->hash); i++) {

@@ -434,7 +434,7 @@ static inline uint32_t recover_rip(const struct block *b, const struct recover *
     return b->guest_rip + r->rip_off;
 }
 const struct recover *tcache_recover(const struct bt *bt, const struct block *b, const uint8_t *host_pc);
-void tcache_kill(struct bt *bt, struct block *b);
+void tcache_kill(struct bt *bt, struct block *b); /* it shall be translated in another way; does nothing to a dead one */
 /* The jump of block b, which may be NULL, to another block whose rel32 ends at jump_end leads to `to` from now on (cache offsets).  Not that
  * of a dead block: its entries may lie over it. */
 void tcache_set_jump(struct bt *bt, const struct block *b, uint32_t jump_end, uint32_t to);
@@ -497,6 +497,8 @@ bool links_add(struct bt *bt, const struct window *w, const struct block *from, 
 void links_check(struct bt *bt, struct window *w, uint32_t page);
 /* w ceases to fetch the page from where it did. */
 void links_cut_page(struct bt *bt, const struct window *w, uint32_t page);
+/* The links to where this block begins go to their stubs again. */
+void links_unchain(struct bt *bt, const struct block *to);
 void links_forget(struct links *ls); /* the code cache is emptied */
 
 /* bt.c: RF is set and nothing asks for the interpreter.  Where b may be entered, now with RF clear: what happens to its first instruction

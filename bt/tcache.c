@@ -289,10 +289,26 @@ static void overwrite_entries(struct bt *bt, const struct block *b)
     emit_dead_entry(bt, &e, b);
 }
 
-void tcache_kill(struct bt *bt, struct block *b)
+/* Too many have died here one after the other: the jumps that may still lead to the first of them go to their stubs again, and find the
+ * one that comes next. */
+static void unchain(struct bt *bt, const struct block *b)
 {
-    if (b->is_dead)
-        return;
+    for (const struct block *x = block_or_null(bt, bt->frame_blocks[b->code >> 12]); x; x = block_or_null(bt, x->in_frame_next)) {
+        const struct block *from = x->is_second ? x - 1 : x;
+
+        for (unsigned i = 0; i < from->n_exits; i++) {
+            uint32_t exit = from->exits + i * CHAIN_EXIT_BYTES;
+            const struct chain_site *site = (const struct chain_site *)(bt->codemem.write + exit + CHAIN_CALL_BYTES);
+
+            if (site->target_rip == b->guest_rip && !(site->jump_end & CHAIN_CROSSES_PAGE))
+                tcache_set_jump(bt, from, site->jump_end & CHAIN_OFFSET, exit);
+        }
+    }
+    links_unchain(bt, b);
+}
+
+static void kill_block(struct bt *bt, struct block *b)
+{
     hash_remove(bt, b);
     unlink_frame(bt, b);
     if (has_second(b))
@@ -301,6 +317,15 @@ void tcache_kill(struct bt *bt, struct block *b)
     overwrite_entries(bt, b);
     bt->stats.dead_blocks++;
     bt_reset_return_stack(bt);
+}
+
+void tcache_kill(struct bt *bt, struct block *b)
+{
+    if (b->is_dead)
+        return;
+    if (bt_has(bt, BT_FORWARD) && b->generation == MAX_GENERATION)
+        unchain(bt, b);
+    kill_block(bt, b);
 }
 
 void tcache_invalidate(struct bt *bt, uint64_t off, uint64_t len)
@@ -315,9 +340,9 @@ void tcache_invalidate(struct bt *bt, uint64_t off, uint64_t len)
 
             next = block_or_null(bt, b->in_frame_next);
             if (b->is_second)
-                tcache_kill(bt, b - 1);
+                kill_block(bt, b - 1);
             else if (b->second_frame || (b->code < end && b_end > off))
-                tcache_kill(bt, b);
+                kill_block(bt, b);
         }
     }
 }

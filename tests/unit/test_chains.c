@@ -1,0 +1,121 @@
+/* Chained jumps of translated code, and what becomes of them when a block is translated anew. */
+#include "sys_fixture.h"
+#include "bt/priv.h"
+
+#define TURNS 10
+
+struct chains_fixture {
+    struct fixture *f;
+    struct bt *bt;
+};
+
+static int setup(void **state)
+{
+    static const struct bt_options options = {.cache_bytes = MIB(1)};
+    struct chains_fixture *t = calloc(1, sizeof(*t));
+    const char *why;
+    void *f;
+
+    protected_setup(&f);
+    t->f = f;
+    t->bt = bt_create(t->f->cpu, &options, &why);
+    *state = t;
+    return t->bt ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    struct chains_fixture *t = *state;
+    void *f = t->f;
+
+    bt_destroy(t->bt);
+    free(t);
+    return fixture_teardown(&f);
+}
+
+/* again: inc ebx; jmp over.  over: dec ecx; jnz again; hlt. */
+static void write_loop(struct fixture *f, uint32_t over)
+{
+    uint8_t *p = f->ram + CODE;
+
+    p[0] = 0x43;
+    p[1] = 0xe9;
+    put32(f, CODE + 2, over - (CODE + 6));
+    p = f->ram + over;
+    p[0] = 0x49;
+    p[1] = 0x0f;
+    p[2] = 0x85;
+    put32(f, over + 3, CODE - (over + 7));
+    p[7] = 0xf4;
+}
+
+static void run_loop(struct chains_fixture *t)
+{
+    struct cpu *cpu = t->f->cpu;
+
+    cpu->is_halted = false;
+    cpu->rip = CODE;
+    cpu->gpr[REG_CX] = TURNS;
+    cpu->gpr[REG_BX] = 0;
+    bt_run(t->bt);
+    assert_true(cpu->is_halted);
+    assert_int_equal(cpu->gpr[REG_BX], TURNS);
+}
+
+static struct block *block_at(const struct chains_fixture *t, uint32_t rip)
+{
+    uint64_t code = (uint64_t)(t->f->ram + rip - guestmem_view(t->f->guestmem));
+
+    return tcache_find(t->bt, code, t->bt->ctx->kind, rip);
+}
+
+/* Where a jump leads whose rel32 ends at this cache offset. */
+static uint32_t jump_target(const struct bt *bt, uint32_t end)
+{
+    int32_t rel;
+
+    memcpy(&rel, bt->codemem.write + end - 4, 4);
+    return end + (uint32_t)rel;
+}
+
+/* The loop's second block jumps to its first one, by at most as many dead ones as may lead from one to the other. */
+static void assert_chained(const struct chains_fixture *t, uint32_t over)
+{
+    const struct block *from = block_at(t, over), *to = block_at(t, CODE);
+    const struct chain_site *site = (const struct chain_site *)(t->bt->codemem.write + from->exits + CHAIN_CALL_BYTES);
+    uint32_t at = jump_target(t->bt, site->jump_end & CHAIN_OFFSET);
+    unsigned n;
+
+    assert_int_equal(site->target_rip, CODE);
+    for (n = 0; at != to->direct; n++) {
+        assert_true(n < MAX_GENERATION);
+        assert_int_equal(t->bt->codemem.write[at], 0xe9);
+        at = jump_target(t->bt, at + 5);
+    }
+}
+
+static void change_often(struct chains_fixture *t, uint32_t over)
+{
+    write_loop(t->f, over);
+    run_loop(t);
+    assert_chained(t, over);
+    for (unsigned i = 0; i < 5 * MAX_GENERATION; i++) {
+        tcache_kill(t->bt, block_at(t, CODE));
+        run_loop(t);
+        assert_chained(t, over);
+    }
+}
+
+static void jumps_follow_a_block_that_changes_often(void **state) { change_often(*state, CODE + 0x20); }
+
+static void links_follow_a_block_that_changes_often(void **state) { change_often(*state, CODE + GUEST_PAGE_SIZE); }
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(jumps_follow_a_block_that_changes_often, setup, teardown),
+        cmocka_unit_test_setup_teardown(links_follow_a_block_that_changes_often, setup, teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
