@@ -43,6 +43,7 @@ const char *const bt_technique_names[BT_TECHNIQUES] = {
     [BT_UNLOCK] = "unlock",
     [BT_QUIET] = "quiet",
     [BT_FORWARD] = "forward",
+    [BT_PREDICT] = "predict",
 };
 
 /* --- entering --- */
@@ -1085,6 +1086,7 @@ unsigned bt_counters(const struct bt *bt, struct bt_counter *out, unsigned max)
         {"sites translated in full again", s->sites_released},
         {"call-outs done in place", s->fast},
         {"lookups done in place", s->fast_lookups},
+        {"indirect jumps predicted", s->predicted},
         {"segment descriptors made known", s->resolved},
         {"sites with software lookup", s->soft_sites},
         {"of them given up", s->soft_released},

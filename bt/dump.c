@@ -61,7 +61,8 @@ static void dump_host(const struct bt *bt, uint32_t off, uint32_t end, FILE *f)
         /* data follows the calls of these two stubs */
         if (p[0] == 0xe8) {
             const uint8_t *target = p + 5 + (int32_t)load_le(p + 1, 4);
-            unsigned data = target == bt->stub_chain     ? sizeof(struct chain_site)
+            bool is_chain = target == bt->stub_chain || target == bt->stub_predict;
+            unsigned data = is_chain ? sizeof(struct chain_site)
                             : target == bt->stub_callout || target == bt->stub_fast || target == bt->stub_io ? sizeof(struct callout_site)
                             : target == bt->stub_soft ? sizeof(struct soft_site)
                                                       : 0;
@@ -70,7 +71,8 @@ static void dump_host(const struct bt *bt, uint32_t off, uint32_t end, FILE *f)
                 fprintf(f, "  %8x  .. %u bytes: soft site\n", off, data);
                 off += data;
             } else if (data) {
-                fprintf(f, "  %8x  .. %u bytes: %s, guest eip %#x\n", off, data, target == bt->stub_chain ? "chain site" : "call-out site",
+                fprintf(f, "  %8x  .. %u bytes: %s, guest eip %#x\n", off, data,
+                        target == bt->stub_chain ? "chain site" : is_chain ? "site to predict" : "call-out site",
                         (unsigned)load_le(p + 5, 4));
                 off += data;
             }

@@ -6,6 +6,7 @@
  * instruction.  SDM 2, the instructions' "Operation". */
 #include "bt/fast.h"
 
+#include <string.h>
 #include "bt/segments.h"
 #include "cpu/cpuid.h"
 #include "cpu/insn.h"
@@ -429,6 +430,25 @@ const uint8_t *fast_miss(struct bt *bt, uint32_t guest_rip)
     bt->stats.fast_lookups++;
     ctx_set_jump(c, guest_rip, bt->codemem.exec + block_start(b), bt->stub_miss);
     return bt->codemem.exec + b->direct;
+}
+
+/* What follows the jump is no prediction: a PLT entry goes there until it is bound. */
+const uint8_t *fast_predict(struct bt *bt, const struct chain_site *site)
+{
+    static const uint8_t lea[3] = {0x41, 0x8d, 0x88}; /* lea ecx, [r8 + disp32] */
+    uint32_t target = (uint32_t)bt->cpu->rip, minus_target = 0u - target, at = site->jump_end - PREDICT_JUMP;
+    struct chain_site *jump = (struct chain_site *)(bt->codemem.write + cache_off(bt, (const uint8_t *)site) - CHAIN_EXIT_BYTES);
+    const struct block *b = tcache_by_jump(bt, site->jump_end);
+
+    if (target == site->target_rip || b->is_dead)
+        return bt->codemem.exec + at + PREDICT_MISS;
+    jump->target_rip = target;
+    if (((target + block_kind(bt, b)->cs_base) ^ block_linear(bt, b)) >> GUEST_PAGE_SHIFT || b->second_frame)
+        jump->jump_end |= CHAIN_CROSSES_PAGE;
+    memcpy(bt->codemem.write + at, lea, sizeof(lea));
+    memcpy(bt->codemem.write + at + sizeof(lea), &minus_target, 4);
+    bt->stats.predicted++;
+    return bt->codemem.exec + at;
 }
 
 const uint8_t *fast_callout(struct bt *bt, const struct callout_site *site)

@@ -46,6 +46,9 @@ const uint8_t *fast_page_fault(struct bt *bt, uint32_t guest_rip, uint32_t cr2, 
 /* The same for an indirect jump to guest_rip that missed in the jump table. */
 const uint8_t *fast_miss(struct bt *bt, uint32_t guest_rip);
 
+/* The first time a predicted jump (CHAIN_..) is executed: cpu->rip, where it goes, is the prediction.  Returns where in the block to go on. */
+const uint8_t *fast_predict(struct bt *bt, const struct chain_site *site);
+
 /* len bytes of one page, if the window maps them or the software TLB knows them.  NULL: the interpreter will take the instruction, and
  * then the page is made ready for the next time. */
 static inline uint8_t *reach(struct bt *bt, struct window *w, uint32_t gla, unsigned len, bool is_write)

@@ -104,6 +104,12 @@ struct chain_site {
 #define CHAIN_CROSSES_PAGE 0x80000000u /* the target is in another page */
 #define CHAIN_GATED_SHIFT 29           /* 2 bits: enum gate passed on the way, the FP state is still in the host's registers */
 #define CHAIN_OFFSET 0x1fffffffu
+/* An indirect jump that is predicted (xlat_flow.c) has two exits, one behind the other: of the direct jump to where it is predicted to go,
+ * and of the comparison with that.  The second one calls stub_predict and stays as it is; its target_rip is the EIP behind the
+ * instruction, and the first one's too until it is known. */
+#define PREDICT_LEA 7 /* bytes: lea ecx, [r8 - predicted] */
+#define PREDICT_JUMP 5 /* its first ones, until that is known: a jump to the exit */
+#define PREDICT_MISS (PREDICT_LEA + 2) /* a JRCXZ later: the way through the jump table */
 #define CODE_BYTES_MAX ((size_t)CHAIN_OFFSET + 1)
 
 /* Data after "call stub_callout". */
@@ -247,7 +253,7 @@ struct bt_stats {
     uint64_t sig_fill, sig_guest_fault, sig_device, sig_code_write, sig_poll, sig_fpe, sig_stack, sig_other;
     uint64_t dead_blocks, cache_flushes, retranslated_sites, frames_given_up, ctxs, interp_shadow, enters, two_page;
     uint64_t lockstep_blocks, lockstep_insns;
-    uint64_t cold_runs, cold_insns, sites_released, fast, fast_lookups, guards, links, links_cut;
+    uint64_t cold_runs, cold_insns, sites_released, fast, fast_lookups, predicted, guards, links, links_cut;
     uint64_t soft_misses, soft_sites, soft_released, relocated, resolved, huge_pages;
 };
 
@@ -284,7 +290,7 @@ struct bt {
 
     /* stubs, executable addresses */
     int (*enter)(struct cpu *cpu, const void *host_pc);
-    const uint8_t *stub_exit, *stub_signal, *stub_miss, *stub_lookup, *stub_chain, *stub_callout, *stub_fast, *stub_soft, *stub_io,
+    const uint8_t *stub_exit, *stub_signal, *stub_miss, *stub_lookup, *stub_chain, *stub_predict, *stub_callout, *stub_fast, *stub_soft, *stub_io,
         *stub_indirect, *stub_indirect_end, *stub_return_miss, *stub_underflow, *gate_ok, *gate_load, *gate_load_avx, *gate_load_upper,
         *gate_block;
     const uint8_t *stub_change[SEG_COUNT]; /* xlat_segment.c */
@@ -371,19 +377,32 @@ static inline uint32_t block_start(const struct block *b)
     return b->direct - b->before;
 }
 
-/* R10 = the host address to go to for guest EIP R8; R9 = RCX, as indirect entries and return points want it. */
-static inline void emit_jump_entry(const struct bt *bt, struct emit *e)
+/* Is exit i the comparison of a predicted jump, whose own exit is the one before it? */
+static inline bool block_predicts(const struct bt *bt, const struct block *b, unsigned i)
 {
-    int table = bt->is_counting ? H_R10 : R_TABLE;
+    const uint8_t *call = bt->codemem.exec + b->exits + i * CHAIN_EXIT_BYTES;
+
+    return i < b->n_exits && call + CHAIN_CALL_BYTES + (int32_t)load_le(call + 1, 4) == bt->stub_predict;
+}
+
+/* R10 = the host address to go to for guest EIP R8.  index: R9 or R10; R11 is used where instructions are counted. */
+static inline void emit_table_entry(const struct bt *bt, struct emit *e, int index)
+{
+    int table = bt->is_counting ? H_R11 : R_TABLE;
 
     if (bt->is_counting)
-        emit_load(e, table, HOT(jump_table), 8);           /* mov   r10, table          */
+        emit_load(e, table, HOT(jump_table), 8);             /* mov   r11, table          */
     if (bt->has_bmi2)
-        emit_pext32_mem(e, H_R9, H_R8, HMEM(table, -4));   /* pext  r9d, r8d, [r12-4]   */
+        emit_pext32_mem(e, index, H_R8, HMEM(table, -4));    /* pext  r9d, r8d, [r12-4]   */
     else
-        emit_movzx16(e, H_R9, H_R8);                       /* movzx r9d, r8w            */
-    emit_load(e, H_R10, HMEM_X(table, H_R9, 2, 0), 4);     /* mov   r10d, [r12+r9*4]    */
-    emit_mov_rr64(e, H_R9, H_RCX);                         /* mov   r9, rcx             */
+        emit_movzx16(e, index, H_R8);                        /* movzx r9d, r8w            */
+    emit_load(e, H_R10, HMEM_X(table, index, 2, 0), 4);      /* mov   r10d, [r12+r9*4]    */
+}
+/* And R9 = RCX, as indirect entries and return points want it. */
+static inline void emit_jump_entry(const struct bt *bt, struct emit *e)
+{
+    emit_table_entry(bt, e, H_R9);
+    emit_mov_rr64(e, H_R9, H_RCX);                           /* mov   r9, rcx             */
 }
 /* The jump table of context `ctx`, a register, is the current one; R10 is used. */
 static inline void emit_use_table(const struct bt *bt, struct emit *e, int ctx)
@@ -529,8 +548,8 @@ bool relocated_equals(const struct bt *bt, const struct block *b, const struct b
 
 /* translate.c: the block's direct entry is here, behind one that checks R8 = EIP for those who come by a jump table, or alone. */
 void emit_entries(struct bt *bt, struct block *b, bool has_indirect);
-/* xlat_flow.c: an exit for the jump whose rel32 ends at jump_end (and flags), at bt->cold. */
-void emit_exit(struct bt *bt, uint32_t target_rip, uint32_t jump_end);
+/* xlat_flow.c: an exit for the jump whose rel32 ends at jump_end (and flags), at bt->cold; stub: stub_chain or stub_predict. */
+void emit_exit(struct bt *bt, const uint8_t *stub, uint32_t target_rip, uint32_t jump_end);
 
 /* translate.c: a copy of t if that is one of template_find() and can be copied.  has_entry: it shall have an indirect entry; some have
  * one anyhow.  NULL if the first instruction cannot be fetched or decoded (let the interpreter fault). */

@@ -85,6 +85,19 @@ static struct chain_site *exit_of(const struct bt *bt, const struct block *b, un
     return (struct chain_site *)(bt->codemem.write + b->exits + i * CHAIN_EXIT_BYTES + CHAIN_CALL_BYTES);
 }
 
+/* In a new block: what a predicted jump went to when its template ran does not count. */
+static uint32_t new_target(const struct bt *bt, const struct block *t, unsigned i)
+{
+    return exit_of(bt, t, block_predicts(bt, t, i + 1) ? i + 1 : i)->target_rip;
+}
+
+/* Around a rel32 that ends at p: the jump to stub_predict's exit, and padding. */
+static void put_predict_jump(uint8_t *p)
+{
+    p[-PREDICT_JUMP] = 0xe9;
+    p[0] = p[1] = 0xcc;
+}
+
 /* The host code of t, for guest_rip and the place `to` in the cache, to p.  Its jumps to other blocks go anywhere. */
 static bool copy_code(const struct bt *bt, const struct block *t, uint32_t guest_rip, uint32_t to, uint8_t *p)
 {
@@ -119,7 +132,7 @@ static bool may_move_exits(const struct bt *bt, const struct block *t, uint32_t 
     uint32_t v;
 
     for (unsigned i = 0; i < t->n_exits; i++)
-        if (!moved(t, guest_rip, exit_of(bt, t, i)->target_rip, &v))
+        if (!moved(t, guest_rip, new_target(bt, t, i), &v))
             return false;
     return true;
 }
@@ -151,8 +164,13 @@ struct block *relocate_block(struct bt *bt, const struct block *t, uint32_t gues
     for (unsigned i = 0; i < t->n_exits; i++) {
         const struct chain_site *site = exit_of(bt, t, i);
 
-        (void)moved(t, guest_rip, site->target_rip, &v);
-        emit_exit(bt, v, site->jump_end + delta);
+        (void)moved(t, guest_rip, new_target(bt, t, i), &v);
+        if (block_predicts(bt, t, i)) {
+            emit_exit(bt, bt->stub_predict, v, site->jump_end + delta);
+            put_predict_jump(bt->codemem.write + site->jump_end + delta);
+        } else {
+            emit_exit(bt, bt->stub_chain, v, (block_predicts(bt, t, i + 1) ? site->jump_end & ~CHAIN_CROSSES_PAGE : site->jump_end) + delta);
+        }
     }
     return b;
 }

@@ -286,6 +286,16 @@ static void gen_miss(struct bt *bt, struct emit *e)
     gen_fast_call(bt, e, fast_miss);
 }
 
+/* Entered by call, with R8 = guest EIP wanted. */
+static void gen_predict(struct bt *bt, struct emit *e)
+{
+    bt->stub_predict = emit_here(e);
+    pop(e, H_R10);
+    emit_store(e, CPU_FIELD(rip), H_R8, 8);
+    emit_mov_rr64(e, H_R8, H_R10);
+    gen_fast_call(bt, e, fast_predict);
+}
+
 /* target(bt, resume) with the guest's FP state saved, if it was in the host's registers; it is there again when code goes on. */
 static void gen_saving_call(struct bt *bt, struct emit *e, const void *target)
 {
@@ -373,6 +383,7 @@ void stubs_generate(struct bt *bt)
     gen_exit(bt, e);
     bt->stub_lookup = gen_reason(bt, e, EXIT_LOOKUP);
     gen_miss(bt, e);
+    gen_predict(bt, e);
     bt->stub_chain = gen_site(bt, e, EXIT_CHAIN);
     bt->stub_callout = gen_site(bt, e, EXIT_CALLOUT);
     gen_fast(bt, e);

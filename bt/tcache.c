@@ -300,7 +300,7 @@ static void unchain(struct bt *bt, const struct block *b)
             uint32_t exit = from->exits + i * CHAIN_EXIT_BYTES;
             const struct chain_site *site = (const struct chain_site *)(bt->codemem.write + exit + CHAIN_CALL_BYTES);
 
-            if (site->target_rip == b->guest_rip && !(site->jump_end & CHAIN_CROSSES_PAGE))
+            if (site->target_rip == b->guest_rip && !(site->jump_end & CHAIN_CROSSES_PAGE) && !block_predicts(bt, from, i))
                 tcache_set_jump(bt, from, site->jump_end & CHAIN_OFFSET, exit);
         }
     }

@@ -4,14 +4,16 @@
 
 #include "bt/priv.h"
 
-#define XLAT_MAX_EXITS (BLOCK_MAX_INSNS + 4)
+#define XLAT_MAX_EXITS (2 * BLOCK_MAX_INSNS + 4)
 
 /* A jump to another block, to be completed by a chain stub after the block's code. */
 struct xlat_exit {
     uint8_t *place; /* end of the jump's or call's rel32 */
     uint32_t target;
     uint8_t gated;  /* enum gate passed before the jump */
+    bool is_predict; /* no jump to there: the comparison of the one before it */
 };
+_Static_assert(XLAT_MAX_EXITS * CHAIN_EXIT_BYTES <= COLD_ROOM, "exits of a block");
 
 struct xlat {
     struct bt *bt;

@@ -19,6 +19,13 @@ static void add_exit(struct xlat *x, uint8_t *place, uint32_t target)
         x->exits[x->n_exits++] = (struct xlat_exit){.place = place, .target = target, .gated = x->gated};
 }
 
+/* The comparison of the jump whose exit was added last. */
+static void add_predict(struct xlat *x, uint8_t *place, uint32_t next)
+{
+    add_exit(x, place, next);
+    x->exits[x->n_exits - 1].is_predict = true;
+}
+
 void xlat_exit_direct(struct xlat *x, uint32_t target)
 {
     add_exit(x, emit_near(x->e, CC_JMP), target);
@@ -49,20 +56,26 @@ void xlat_finish_exits(struct xlat *x)
     x->b->n_exits = (uint8_t)x->n_exits;
     for (unsigned i = 0; i < x->n_exits; i++) {
         const struct xlat_exit *ex = &x->exits[i];
-        uint32_t jump_end = (uint32_t)(ex->place - bt->codemem.write) | (uint32_t)ex->gated << CHAIN_GATED_SHIFT;
+        uint32_t jump_end = (uint32_t)(ex->place - bt->codemem.write), flags = (uint32_t)ex->gated << CHAIN_GATED_SHIFT;
+        bool is_predicted = i + 1 < x->n_exits && x->exits[i + 1].is_predict;
 
-        emit_exit(bt, ex->target, is_same_page(x, ex->target) ? jump_end : jump_end | CHAIN_CROSSES_PAGE);
+        if (!is_predicted && !is_same_page(x, ex->target))
+            flags |= CHAIN_CROSSES_PAGE;
+        if (ex->is_predict)
+            emit_exit(bt, bt->stub_predict, ex->target, jump_end);
+        else
+            emit_exit(bt, bt->stub_chain, ex->target, jump_end | flags);
     }
 }
 
-void emit_exit(struct bt *bt, uint32_t target_rip, uint32_t jump_end)
+void emit_exit(struct bt *bt, const uint8_t *stub, uint32_t target_rip, uint32_t jump_end)
 {
     struct chain_site site = {.target_rip = target_rip, .jump_end = jump_end};
     uint32_t end = jump_end & CHAIN_OFFSET;
     int32_t rel = (int32_t)(cache_off(bt, emit_here(&bt->cold)) - end);
 
     memcpy(bt->codemem.write + end - 4, &rel, 4);
-    emit_call(&bt->cold, bt->stub_chain);
+    emit_call(&bt->cold, stub);
     emit_bytes(&bt->cold, &site, sizeof(site));
 }
 
@@ -103,12 +116,39 @@ static bool any_target_fits(const struct xlat *x, unsigned size)
     return x->cs_limit == 0xffffffffu || (size == 2 && x->cs_limit >= 0xffff);
 }
 
-static void jump_r8(struct xlat *x)
+/* Jumps through a fixed place in memory mostly go to one target: PLT entries, method tables.  Switch tables have an index. */
+static bool is_predictable(const struct xlat *x, const struct insn *in)
+{
+    return bt_has(x->bt, BT_PREDICT) && in->is_mem && in->index == INSN_NO_REG && in->opsize == 4 && in->addrsize == 4 &&
+           x->cs_limit == 0xffffffffu;
+}
+
+/* Jump or call to EIP = R8, by comparing it with where it went the first time, see fast_predict(). */
+static void predicted(struct xlat *x, uint32_t next, bool is_call)
 {
     struct emit *e = x->e;
+    uint8_t *compare, *hit, *over = NULL;
 
-    emit_jump_entry(x->bt, e);
-    emit_jmp_reg(e, H_R10);                                   /* jmp   r10                */
+    emit_mov_rr64(e, H_R9, H_RCX);                            /* mov   r9, rcx            */
+    compare = emit_near(e, CC_JMP);                           /* jmp   exit, then         */
+    emit_u8(e, 0xcc);                                         /*   lea ecx, [r8-target]   */
+    emit_u8(e, 0xcc);
+    hit = emit_short(e, CC_JRCXZ);                            /* jrcxz hit                */
+    emit_table_entry(x->bt, e, H_R10);                        /* R9 is RCX                */
+    if (is_call) {
+        emit_call_reg(e, H_R10);                              /* call  r10                */
+        over = emit_short(e, CC_JMP);                         /* jmp   over               */
+    } else {
+        emit_jmp_reg(e, H_R10);                               /* jmp   r10                */
+    }
+    emit_patch8(e, hit);
+    emit_mov_rr64(e, H_RCX, H_R9);                            /* hit: mov rcx, r9         */
+    emit_u8(e, is_call ? 0xe8 : 0xe9);                        /* jmp or call target       */
+    emit_u32(e, 0);
+    add_exit(x, e->p, next);
+    add_predict(x, compare, next);
+    if (over)
+        emit_patch8(e, over);
 }
 
 /* Return address to the guest stack; R8-R10 used. */
@@ -178,7 +218,12 @@ static bool flow_jmp_ind(struct xlat *x, const struct insn *in)
 {
     if (!load_target(x, in, H_R8))
         return false;
-    jump_r8(x);
+    if (is_predictable(x, in)) {
+        predicted(x, xlat_next_rip(x, in), false);
+        return true;
+    }
+    emit_jump_entry(x->bt, x->e);
+    emit_jmp_reg(x->e, H_R10);                                /* jmp   r10                */
     return true;
 }
 
@@ -193,8 +238,12 @@ static bool flow_call_ind(struct xlat *x, const struct insn *in)
         return false;
     if (reg != H_R8)
         emit_mov_rr32(e, H_R8, reg);
-    emit_jump_entry(x->bt, e);
-    emit_call_reg(e, H_R10);                                  /* call  r10                */
+    if (is_predictable(x, in)) {
+        predicted(x, ret, true);
+    } else {
+        emit_jump_entry(x->bt, e);
+        emit_call_reg(e, H_R10);                              /* call  r10                */
+    }
     return_point(x, ret);
     return true;
 }

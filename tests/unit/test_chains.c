@@ -110,11 +110,34 @@ static void jumps_follow_a_block_that_changes_often(void **state) { change_often
 
 static void links_follow_a_block_that_changes_often(void **state) { change_often(*state, CODE + GUEST_PAGE_SIZE); }
 
+/* again: jmp [slot].  next: dec ecx; jnz again; hlt.  to, where the slot leads: inc ebx; jmp next. */
+static void predictions_outlive_what_follows_them(void **state)
+{
+    enum { NEXT = CODE + 6, TO = CODE + 0x20, SLOT = CODE + GUEST_PAGE_SIZE };
+    static const uint8_t loop[] = {0x49, 0x75, (uint8_t)-(6 + 3), 0xf4}, inc[] = {0x43, 0xeb, (uint8_t)(NEXT - (TO + 3))};
+    struct chains_fixture *t = *state;
+    uint8_t *p = t->f->ram + CODE;
+
+    fault_install(); /* cmocka has handlers of its own */
+    p[0] = 0xff;
+    p[1] = 0x25;
+    put32(t->f, CODE + 2, SLOT);
+    put32(t->f, SLOT, TO);
+    memcpy(p + 6, loop, sizeof(loop));
+    memcpy(p + 0x20, inc, sizeof(inc));
+    for (unsigned i = 0; i < 5 * MAX_GENERATION; i++) {
+        run_loop(t);
+        assert_int_equal(t->bt->stats.predicted, 1);
+        tcache_kill(t->bt, block_at(t, NEXT));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(jumps_follow_a_block_that_changes_often, setup, teardown),
         cmocka_unit_test_setup_teardown(links_follow_a_block_that_changes_often, setup, teardown),
+        cmocka_unit_test_setup_teardown(predictions_outlive_what_follows_them, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
