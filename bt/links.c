@@ -191,9 +191,8 @@ void links_unchain(struct bt *bt, const struct block *to)
     for (struct edge *e = n ? n->in : NULL; e; e = e->next_in) {
         for (uint32_t i = e->n_jumps; i-- > 0;) {
             const struct jump *j = &e->jumps[i];
-            const struct chain_site *site = (const struct chain_site *)(bt->codemem.write + j->stub + CHAIN_CALL_BYTES);
 
-            if (site->target_rip != to->guest_rip)
+            if (exit_site(bt, j->stub)->target_rip != to->guest_rip)
                 continue;
             tcache_set_jump(bt, tcache_by_jump(bt, j->jump_end), j->jump_end, j->stub);
             e->jumps[i] = e->jumps[--e->n_jumps];

@@ -377,10 +377,20 @@ static inline uint32_t block_start(const struct block *b)
     return b->direct - b->before;
 }
 
+/* Cache offset of exit i, a call of stub_chain or stub_predict. */
+static inline uint32_t block_exit(const struct block *b, unsigned i)
+{
+    return b->exits + i * CHAIN_EXIT_BYTES;
+}
+/* What follows the call. */
+static inline struct chain_site *exit_site(const struct bt *bt, uint32_t exit)
+{
+    return (struct chain_site *)(bt->codemem.write + exit + CHAIN_CALL_BYTES);
+}
 /* Is exit i the comparison of a predicted jump, whose own exit is the one before it? */
 static inline bool block_predicts(const struct bt *bt, const struct block *b, unsigned i)
 {
-    const uint8_t *call = bt->codemem.exec + b->exits + i * CHAIN_EXIT_BYTES;
+    const uint8_t *call = bt->codemem.exec + block_exit(b, i);
 
     return i < b->n_exits && call + CHAIN_CALL_BYTES + (int32_t)load_le(call + 1, 4) == bt->stub_predict;
 }

@@ -82,7 +82,7 @@ static bool moved(const struct block *t, uint32_t guest_rip, uint32_t v, uint32_
 
 static struct chain_site *exit_of(const struct bt *bt, const struct block *b, unsigned i)
 {
-    return (struct chain_site *)(bt->codemem.write + b->exits + i * CHAIN_EXIT_BYTES + CHAIN_CALL_BYTES);
+    return exit_site(bt, block_exit(b, i));
 }
 
 /* In a new block: what a predicted jump went to when its template ran does not count. */

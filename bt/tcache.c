@@ -297,8 +297,8 @@ static void unchain(struct bt *bt, const struct block *b)
         const struct block *from = x->is_second ? x - 1 : x;
 
         for (unsigned i = 0; i < from->n_exits; i++) {
-            uint32_t exit = from->exits + i * CHAIN_EXIT_BYTES;
-            const struct chain_site *site = (const struct chain_site *)(bt->codemem.write + exit + CHAIN_CALL_BYTES);
+            uint32_t exit = block_exit(from, i);
+            const struct chain_site *site = exit_site(bt, exit);
 
             if (site->target_rip == b->guest_rip && !(site->jump_end & CHAIN_CROSSES_PAGE) && !block_predicts(bt, from, i))
                 tcache_set_jump(bt, from, site->jump_end & CHAIN_OFFSET, exit);

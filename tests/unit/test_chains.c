@@ -82,7 +82,7 @@ static uint32_t jump_target(const struct bt *bt, uint32_t end)
 static void assert_chained(const struct chains_fixture *t, uint32_t over)
 {
     const struct block *from = block_at(t, over), *to = block_at(t, CODE);
-    const struct chain_site *site = (const struct chain_site *)(t->bt->codemem.write + from->exits + CHAIN_CALL_BYTES);
+    const struct chain_site *site = exit_site(t->bt, block_exit(from, 0));
     uint32_t at = jump_target(t->bt, site->jump_end & CHAIN_OFFSET);
     unsigned n;
 
