@@ -1,36 +1,12 @@
 /* Chained jumps of translated code, and what becomes of them when a block is translated anew. */
-#include "sys_fixture.h"
+#include "bt_fixture.h"
 #include "bt/priv.h"
 
 #define TURNS 10
 
-struct chains_fixture {
-    struct fixture *f;
-    struct bt *bt;
-};
-
 static int setup(void **state)
 {
-    static const struct bt_options options = {.cache_bytes = MIB(1)};
-    struct chains_fixture *t = calloc(1, sizeof(*t));
-    const char *why;
-    void *f;
-
-    protected_setup(&f);
-    t->f = f;
-    t->bt = bt_create(t->f->cpu, &options, &why);
-    *state = t;
-    return t->bt ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    struct chains_fixture *t = *state;
-    void *f = t->f;
-
-    bt_destroy(t->bt);
-    free(t);
-    return fixture_teardown(&f);
+    return bt_fixture_setup(state, false);
 }
 
 /* again: inc ebx; jmp over.  over: dec ecx; jnz again; hlt. */
@@ -49,7 +25,7 @@ static void write_loop(struct fixture *f, uint32_t over)
     p[7] = 0xf4;
 }
 
-static void run_loop(struct chains_fixture *t)
+static void run_loop(struct bt_fixture *t)
 {
     struct cpu *cpu = t->f->cpu;
 
@@ -62,7 +38,7 @@ static void run_loop(struct chains_fixture *t)
     assert_int_equal(cpu->gpr[REG_BX], TURNS);
 }
 
-static struct block *block_at(const struct chains_fixture *t, uint32_t rip)
+static struct block *block_at(const struct bt_fixture *t, uint32_t rip)
 {
     uint64_t code = (uint64_t)(t->f->ram + rip - guestmem_view(t->f->guestmem));
 
@@ -79,7 +55,7 @@ static uint32_t jump_target(const struct bt *bt, uint32_t end)
 }
 
 /* The loop's second block jumps to its first one, by at most as many dead ones as may lead from one to the other. */
-static void assert_chained(const struct chains_fixture *t, uint32_t over)
+static void assert_chained(const struct bt_fixture *t, uint32_t over)
 {
     const struct block *from = block_at(t, over), *to = block_at(t, CODE);
     const struct chain_site *site = exit_site(t->bt, block_exit(from, 0));
@@ -94,7 +70,7 @@ static void assert_chained(const struct chains_fixture *t, uint32_t over)
     }
 }
 
-static void change_often(struct chains_fixture *t, uint32_t over)
+static void change_often(struct bt_fixture *t, uint32_t over)
 {
     write_loop(t->f, over);
     run_loop(t);
@@ -115,7 +91,7 @@ static void predictions_outlive_what_follows_them(void **state)
 {
     enum { NEXT = CODE + 6, TO = CODE + 0x20, SLOT = CODE + GUEST_PAGE_SIZE };
     static const uint8_t loop[] = {0x49, 0x75, (uint8_t)-(6 + 3), 0xf4}, inc[] = {0x43, 0xeb, (uint8_t)(NEXT - (TO + 3))};
-    struct chains_fixture *t = *state;
+    struct bt_fixture *t = *state;
     uint8_t *p = t->f->ram + CODE;
 
     fault_install(); /* cmocka has handlers of its own */
@@ -135,9 +111,9 @@ static void predictions_outlive_what_follows_them(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(jumps_follow_a_block_that_changes_often, setup, teardown),
-        cmocka_unit_test_setup_teardown(links_follow_a_block_that_changes_often, setup, teardown),
-        cmocka_unit_test_setup_teardown(predictions_outlive_what_follows_them, setup, teardown),
+        cmocka_unit_test_setup_teardown(jumps_follow_a_block_that_changes_often, setup, bt_fixture_teardown),
+        cmocka_unit_test_setup_teardown(links_follow_a_block_that_changes_often, setup, bt_fixture_teardown),
+        cmocka_unit_test_setup_teardown(predictions_outlive_what_follows_them, setup, bt_fixture_teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /* Checked addresses: what translated code may access, and that the rest ends with a report. */
-#include "sys_fixture.h"
+#include "bt_fixture.h"
 #include <sys/mman.h>
 #define REG_R8 UCONTEXT_R8 /* <ucontext.h>, below <sys/wait.h>, has names like enum gpr */
 #define REG_R15 UCONTEXT_R15
@@ -9,38 +9,14 @@
 #include <unistd.h>
 #include "bt/check.h"
 
-struct check_fixture {
-    struct fixture *f;
-    struct bt *bt;
-};
-
 static int setup(void **state)
 {
-    static const struct bt_options options = {.cache_bytes = MIB(1), .is_checked = true};
-    struct check_fixture *t = calloc(1, sizeof(*t));
-    const char *why;
-    void *f;
-
-    protected_setup(&f);
-    t->f = f;
-    t->bt = bt_create(t->f->cpu, &options, &why);
-    *state = t;
-    return t->bt ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    struct check_fixture *t = *state;
-    void *f = t->f;
-
-    bt_destroy(t->bt);
-    free(t);
-    return fixture_teardown(&f);
+    return bt_fixture_setup(state, true);
 }
 
 /* Run "hlt" as a guest, so that a window is current; then host code that makes an access at gs:[host register + disp].  Returns
  * how the process ended. */
-static int access_in_child(struct check_fixture *t, int reg, int disp)
+static int access_in_child(struct bt_fixture *t, int reg, int disp)
 {
     struct emit *e = &t->bt->e;
     struct fault_client *client = &t->bt->fault_client;
@@ -80,9 +56,9 @@ static void host_pointers_are_reported(void **state) { assert_int_equal(access_i
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(inside_the_window_is_allowed, setup, teardown),
-        cmocka_unit_test_setup_teardown(below_the_window_is_reported, setup, teardown),
-        cmocka_unit_test_setup_teardown(host_pointers_are_reported, setup, teardown),
+        cmocka_unit_test_setup_teardown(inside_the_window_is_allowed, setup, bt_fixture_teardown),
+        cmocka_unit_test_setup_teardown(below_the_window_is_reported, setup, bt_fixture_teardown),
+        cmocka_unit_test_setup_teardown(host_pointers_are_reported, setup, bt_fixture_teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
