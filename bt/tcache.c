@@ -309,6 +309,8 @@ static void unchain(struct bt *bt, const struct block *b)
 
 static void kill_block(struct bt *bt, struct block *b)
 {
+    if (b->is_dead) /* by its other page, which may be the same frame */
+        return;
     hash_remove(bt, b);
     unlink_frame(bt, b);
     if (has_second(b))
@@ -321,9 +323,7 @@ static void kill_block(struct bt *bt, struct block *b)
 
 void tcache_kill(struct bt *bt, struct block *b)
 {
-    if (b->is_dead)
-        return;
-    if (bt_has(bt, BT_FORWARD) && b->generation == MAX_GENERATION)
+    if (bt_has(bt, BT_FORWARD) && b->generation == MAX_GENERATION && !b->is_dead)
         unchain(bt, b);
     kill_block(bt, b);
 }
