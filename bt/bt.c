@@ -18,7 +18,6 @@
 
 #define DEFAULT_CACHE_BYTES MIB(128)
 #define HWCAP2_FSGSBASE 2
-#define RETURN_STACK_GUARD 4096
 #define SEEN_BITS 20
 #define SEEN_PERIOD (1u << (SEEN_BITS - 1)) /* cold runs until they are forgotten, lest all code seem to have run before */
 #define ARITHMETIC_FAULTS 4 /* of an instruction; then it is called out */
@@ -44,6 +43,7 @@ const char *const bt_technique_names[BT_TECHNIQUES] = {
     [BT_QUIET] = "quiet",
     [BT_FORWARD] = "forward",
     [BT_PREDICT] = "predict",
+    [BT_ASYNC] = "async",
 };
 
 /* --- entering --- */
@@ -577,7 +577,7 @@ static void fix_string(struct cpu *cpu, const struct fault *f, unsigned fix)
     uint32_t si = (uint32_t)f->regs[FAULT_R10], di = (uint32_t)f->regs[FAULT_R11], cx = (uint32_t)f->regs[FAULT_R8];
 
     if (fix & FIX_REP16) {
-        uint32_t si_now = (uint32_t)(f->regs[FAULT_RSI] - cpu->seg[fix >> FIX_SEG_SHIFT].base);
+        uint32_t si_now = (uint32_t)(f->regs[FAULT_RSI] - cpu->seg[(fix & ~FIX_SHADOW) >> FIX_SEG_SHIFT].base);
         uint32_t di_now = (uint32_t)(f->regs[FAULT_RDI] - cpu->seg[SEG_ES].base);
 
         if ((!(fix & FIX_RSI_R10) || si_now <= 0xffff) && (!(fix & FIX_RDI_R11) || di_now <= 0xffff)) {
@@ -610,7 +610,7 @@ static void save_state(struct bt *bt, struct fault *f, uint32_t guest_rip, unsig
     hot_of(cpu)->ret_rsp = (uint64_t)f->regs[FAULT_RSP];
 }
 
-static bool leave(struct bt *bt, struct fault *f, enum exit_reason reason)
+bool bt_leave(struct bt *bt, struct fault *f, enum exit_reason reason)
 {
     const uint8_t *pc = (const uint8_t *)f->regs[FAULT_RIP];
 
@@ -630,15 +630,15 @@ static bool leave(struct bt *bt, struct fault *f, enum exit_reason reason)
     }
     f->regs[FAULT_R10] = reason;
     f->regs[FAULT_RIP] = (long long)(uintptr_t)bt->stub_signal;
+    f->regs[FAULT_EFL] &= ~(long long)EFLAGS_TF;
     return true;
 }
 
-/* MOVS, CMPS, STOS, LODS or SCAS, at its prefixes. */
 static bool is_string_op(const uint8_t *pc)
 {
     while (*pc == 0x66 || *pc == 0xf2 || *pc == 0xf3)
         pc++;
-    return (*pc >= 0xa4 && *pc <= 0xa7) || (*pc >= 0xaa && *pc <= 0xaf);
+    return host_is_string_op(pc);
 }
 
 /* The page was mapped.  Does this happen so often here that the instruction shall look pages up in software? */
@@ -679,6 +679,10 @@ static bool on_fault(void *opaque, struct fault *f)
     struct window *w;
     uint64_t linear;
 
+    if (f->kind == FAULT_STEP || f->kind == FAULT_INTERRUPT) {
+        bt_interrupted(bt, f);
+        return true;
+    }
     if (!bt->is_running || cache_off(bt, (const uint8_t *)f->regs[FAULT_RIP]) >= bt->codemem.size ||
         (const uint8_t *)f->regs[FAULT_RIP] < bt->codemem.exec)
         return false;
@@ -688,18 +692,25 @@ static bool on_fault(void *opaque, struct fault *f)
         bt->is_fp_fault = true;
         bt->stats.sig_fpe++;
         bt->fault_kind = WINDOW_GUEST_FAULT;
-        return leave(bt, f, EXIT_FAULT);
+        return bt_leave(bt, f, EXIT_FAULT);
     }
     if (f->kind != FAULT_MEMORY) {
         /* The host cannot run what we copied (an instruction set we believed it had): the interpreter decides, and again each time. */
         log_unimp("host signal %d in translated code", f->signo);
         bt->stats.sig_other++;
         bt->fault_kind = WINDOW_DEVICE;
-        return leave(bt, f, EXIT_FAULT);
+        return bt_leave(bt, f, EXIT_FAULT);
     }
     if (f->has_address && f->address < 4096) {
         bt->stats.sig_poll++;
-        return leave(bt, f, EXIT_POLL);
+        if (bt_has(bt, BT_ASYNC)) { /* in gen_load() of stubs.c, about to jump to R11 */
+            bt_rearm_poll(bt->cpu);
+            f->regs[FAULT_RIP] = f->regs[FAULT_R11];
+            f->regs[FAULT_R9] = f->regs[FAULT_RCX];
+            bt_interrupted(bt, f);
+            return true;
+        }
+        return bt_leave(bt, f, EXIT_POLL);
     }
     if (f->has_address && f->address >= (uintptr_t)bt->return_stack &&
         f->address < (uintptr_t)bt->return_stack + RETURN_STACK_GUARD) {
@@ -716,9 +727,9 @@ static bool on_fault(void *opaque, struct fault *f)
         case WINDOW_RETRY:
             bt->stats.sig_fill++;
             if (bt->ctx)
-                return !notes_fill(bt, f) || leave(bt, f, EXIT_SITE);
+                return !notes_fill(bt, f) || bt_leave(bt, f, EXIT_SITE);
             /* The window had to be emptied, and the contexts with their jump tables went with it. */
-            if (!leave(bt, f, EXIT_SITE))
+            if (!bt_leave(bt, f, EXIT_SITE))
                 return false;
             bt_reset_return_stack(bt);
             return true;
@@ -736,13 +747,12 @@ static bool on_fault(void *opaque, struct fault *f)
         bt->stats.sig_guest_fault++; /* beyond a segment limit, or wrapping at 4 GiB */
         bt->fault_kind = WINDOW_GUEST_FAULT;
     }
-    return leave(bt, f, EXIT_FAULT);
+    return bt_leave(bt, f, EXIT_FAULT);
 }
 
 /* --- the loop --- */
 
-/* A kick that crossed the machine thread's clearing of exit_request may leave poll NULL alone. */
-static void rearm_poll(struct cpu *cpu)
+void bt_rearm_poll(struct cpu *cpu)
 {
     if (atomic_load(&cpu->exit_request))
         return;
@@ -756,7 +766,8 @@ const uint8_t *bt_resume_with_rf(struct bt *bt, const struct block *b)
     if (b->resumed == NO_RESUMED)
         return NULL;
     bt->cpu->eflags &= ~EFLAGS_RF;
-    return bt->codemem.exec + b->direct + b->resumed;
+    bt->resumed_at = bt->codemem.exec + b->direct + b->resumed;
+    return bt->resumed_at;
 }
 
 /* wants_entry: control will come here again in the same way. */
@@ -811,7 +822,7 @@ static void run_block(struct bt *bt, bool wants_entry)
         case EXIT_POLL:
             bt->stats.polls++;
             tcache_note_poll(bt);
-            rearm_poll(cpu);
+            bt_rearm_poll(cpu);
             break;
         case EXIT_DONE:
             break;
@@ -1061,7 +1072,7 @@ unsigned bt_counters(const struct bt *bt, struct bt_counter *out, unsigned max)
 {
     const struct bt_stats *s = &bt->stats;
     const struct window_stats *w = windows_stats(bt->windows);
-    uint64_t signals = s->sig_fill + s->sig_guest_fault + s->sig_device + s->sig_code_write + s->sig_poll + s->sig_fpe + s->sig_stack + s->sig_other;
+    uint64_t signals = s->sig_fill + s->sig_guest_fault + s->sig_device + s->sig_code_write + s->sig_poll + s->interrupted + s->steps + s->sig_fpe + s->sig_stack + s->sig_other;
     const struct bt_counter all[] = {
         {"blocks", s->blocks},
         {"guest bytes translated", s->guest_bytes},
@@ -1104,6 +1115,8 @@ unsigned bt_counters(const struct bt *bt, struct bt_counter *out, unsigned max)
         {"signals: device access", s->sig_device},
         {"signals: write to a page with code", s->sig_code_write},
         {"signals: poll", s->sig_poll},
+        {"signals: interrupted between instructions", s->interrupted},
+        {"signals: steps of host instructions", s->steps},
         {"signals: divide or FP error", s->sig_fpe},
         {"signals: return stack full", s->sig_stack},
         {"signals: other", s->sig_other},

@@ -26,6 +26,7 @@
 #define JUMP_TABLE_ENTRIES 65536u /* at most: indexed by the low 16 bits of EIP or fewer */
 #define JUMP_TABLE_PIECE 64 /* entries cleared together */
 #define RETURN_STACK_BYTES (64 * 1024)
+#define RETURN_STACK_GUARD 4096 /* below it; no access */
 #define BLOCK_MAX_INSNS 32
 #define CACHE_PER_HASH 128 /* bytes of the code cache for each slot of the hash table, at least */
 #define BY_HOST_STEP 512u
@@ -149,7 +150,8 @@ enum fix {
     FIX_RSI_R10 = 2,
     FIX_REP16 = 4,   /* a REP with 16-bit addresses: ECX is in R8, and all three count in their low halves */
     FIX_FLAGS = 8,   /* flags of before are in hot.flags_before */
-    FIX_SEG_SHIFT = 4 /* segment of RSI */
+    FIX_SEG_SHIFT = 4, /* segment of RSI */
+    FIX_SHADOW = 0x80 /* nothing: no interrupt may be taken before this instruction */
 };
 struct recover {
     uint16_t host_off; /* of the first host instruction of the guest instruction, from the block's first */
@@ -249,7 +251,7 @@ static inline void emit_load_code(struct emit *e, uint32_t page)
 }
 
 struct bt_stats {
-    uint64_t blocks, guest_bytes, host_bytes, translate_ns, chains, lookups, lookup_misses, callouts, callouts_ended, polls, gates;
+    uint64_t blocks, guest_bytes, host_bytes, translate_ns, chains, lookups, lookup_misses, callouts, callouts_ended, polls, gates, interrupted, steps;
     uint64_t sig_fill, sig_guest_fault, sig_device, sig_code_write, sig_poll, sig_fpe, sig_stack, sig_other;
     uint64_t dead_blocks, cache_flushes, retranslated_sites, frames_given_up, ctxs, interp_shadow, enters, two_page;
     uint64_t lockstep_blocks, lockstep_insns;
@@ -296,6 +298,8 @@ struct bt {
     const uint8_t *stub_change[SEG_COUNT]; /* xlat_segment.c */
     const uint8_t *check_failure; /* where the stub of bt/check.c traps; NULL: not checking */
 
+    const uint8_t *stepped_at; /* interrupt.c: where the last step ended; NULL: there was none */
+    const uint8_t *resumed_at; /* the last entry taken with RF */
     uint8_t *return_stack;
     int table_fd; /* memfd template of large jump tables */
 
@@ -533,6 +537,17 @@ void links_forget(struct links *ls); /* the code cache is emptied */
 /* bt.c: RF is set and nothing asks for the interpreter.  Where b may be entered, now with RF clear: what happens to its first instruction
  * does not depend on it, a fault of it sets it again, and no interrupt is taken before it.  NULL: the interpreter takes that instruction. */
 const uint8_t *bt_resume_with_rf(struct bt *bt, const struct block *b);
+/* bt.c, in the fault handler: out of translated code, with the guest's state before the instruction that it is stopped at. */
+bool bt_leave(struct bt *bt, struct fault *f, enum exit_reason reason);
+/* bt.c: a kick that crossed the machine thread's clearing of exit_request may leave poll NULL alone. */
+void bt_rearm_poll(struct cpu *cpu);
+/* interrupt.c, in the fault handler: exit_request may be set, and translated code may be running. */
+void bt_interrupted(struct bt *bt, struct fault *f);
+/* MOVS, CMPS, STOS, LODS or SCAS of the host, behind its prefixes. */
+static inline bool host_is_string_op(const uint8_t *pc)
+{
+    return (*pc >= 0xa4 && *pc <= 0xa7) || (*pc >= 0xaa && *pc <= 0xaf);
+}
 /* bt.c: the FP state is in cpu->fpu: the next FP instruction loads it, or is refused. */
 void bt_set_gates(struct bt *bt);
 /* bt.c: after an instruction of the interpreter or a device, may control go on in the current context? */

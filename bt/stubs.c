@@ -66,6 +66,13 @@ static void gen_load_flags(struct bt *bt, struct emit *e)
         emit_patch8(e, done);
 }
 
+/* R9D = [cpu->poll], which faults when somebody wants the CPU. */
+static void gen_poll(struct emit *e)
+{
+    emit_load(e, H_R9, CPU_FIELD(poll), 8);
+    emit_load(e, H_R9, HMEM(H_R9, 0), 4);
+}
+
 /* Guest state to where it is while translated code runs, and jump to R11. */
 static void gen_load(struct bt *bt, struct emit *e)
 {
@@ -85,6 +92,8 @@ static void gen_load(struct bt *bt, struct emit *e)
     emit_load(e, H_R8, CPU_FIELD(rip), 4);
     for (unsigned g = 0; g < 8; g++)
         emit_load(e, host_of_guest(g), CPU_GPR(g), 4);
+    if (bt_has(bt, BT_ASYNC))
+        gen_poll(e);
     emit_mov_rr64(e, H_R9, H_RCX); /* for an indirect entry */
     emit_jmp_reg(e, H_R11);
 }
@@ -396,8 +405,8 @@ void stubs_generate(struct bt *bt)
     emit_load(e, H_RSP, HOT(ret_top), 8);
     emit_patch8(e, over);
     bt->stub_indirect = emit_here(e); /* R8 = guest EIP wanted; polls, since returns that mispredict may form loops */
-    emit_load(e, H_R9, CPU_FIELD(poll), 8);
-    emit_load(e, H_R9, HMEM(H_R9, 0), 4);
+    if (!bt_has(bt, BT_ASYNC))
+        gen_poll(e);
     emit_jump_entry(bt, e);
     emit_jmp_reg(e, H_R10);
     bt->stub_indirect_end = emit_here(e);

@@ -13,9 +13,11 @@
 
 void xlat_recover(struct xlat *x, unsigned fix)
 {
+    unsigned shadow = x->shadowed && x->shadowed == x->i ? FIX_SHADOW : FIX_NONE;
+
     /* fix-ups come in the middle of an instruction that is counted already */
     tcache_add_recover(x->bt, x->b, x->rips[x->i],
-                       (struct recover){.rest = (uint16_t)(x->icount - (fix != FIX_NONE)), .fix = (uint8_t)fix,
+                       (struct recover){.rest = (uint16_t)(x->icount - (fix != FIX_NONE)), .fix = (uint8_t)(fix | shadow),
                                         .sp_words = (int8_t)(x->sp_delta / 4)});
 }
 
@@ -494,7 +496,7 @@ static struct block *translate(struct bt *bt, const struct ctx *ctx, uint32_t gu
     gated_write = x.e->p;
     if (x.b->second_frame)
         emit_second_page_guard(&x);
-    bool has_poll = needs_poll(&x);
+    bool has_poll = !bt_has(bt, BT_ASYNC) && needs_poll(&x);
     if (has_poll)
         emit_poll(&x);
     x.b->resumed = NO_RESUMED;

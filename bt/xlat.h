@@ -25,6 +25,7 @@ struct xlat {
     uint32_t *rips;
     unsigned n, i;        /* instructions, and the one being translated */
     unsigned max;         /* instructions at most */
+    unsigned shadowed;    /* the instruction before which no interrupt is taken, since STI or a load of SS is before it; 0: none */
     bool joins;           /* the block ends where another one goes on */
     /* A segment is a run of instructions executed all or none but for faults: it is counted at its start. */
     uint8_t *segment_count;         /* place of the count to patch; NULL: not counting */

@@ -9,8 +9,7 @@ static bool may_load(const struct xlat *x, unsigned seg)
 {
     if (mode_is_protected(x->mode) || seg == SEG_CS || seg >= SEG_COUNT || !is_64k(x, seg))
         return false;
-    /* SS: nothing may come between this and the next instruction.  Nothing does inside a block: polls stand at starts. */
-    return seg != SEG_SS || x->i + 1 < x->n;
+    return seg != SEG_SS || x->i + 1 < x->n; /* MOV and POP have a shadow */
 }
 
 void xlat_set_real_segment(struct emit *e, unsigned seg)
@@ -30,6 +29,8 @@ static bool mov_to_sreg(struct xlat *x, const struct insn *in)
     if (!may_load(x, in->reg) || !xlat_load_selector(x, in))
         return false;
     xlat_set_real_segment(x->e, in->reg);
+    if (in->reg == SEG_SS)
+        x->shadowed = x->i + 1;
     return true;
 }
 
@@ -43,6 +44,8 @@ static bool pop_sreg(struct xlat *x, const struct insn *in)
     emit_load(x->e, H_R11, slot, 2);                                  /* movzx r11d, word [sp]  */
     xlat_stack_move(x, 2);
     xlat_set_real_segment(x->e, seg);
+    if (seg == SEG_SS)
+        x->shadowed = x->i + 1;
     return true;
 }
 

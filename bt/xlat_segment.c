@@ -238,7 +238,7 @@ static void load(struct xlat *x, const struct insn *in, const struct load *l)
     xlat_segment_begin(x);
 }
 
-/* MOV and POP to SS: nothing may come between them and the next instruction.  Nothing does where that is in the block and cannot leave it. */
+/* MOV and POP to SS: no interrupt, and no debug trap, may come between them and the next instruction, which must not fault either. */
 static bool may_load(const struct xlat *x, unsigned seg, bool has_shadow)
 {
     const struct insn *next = &x->insns[x->i + 1];
@@ -253,6 +253,8 @@ static bool mov_to_sreg(struct xlat *x, const struct insn *in)
     if (!may_load(x, in->reg, true) || !xlat_load_selector(x, in))
         return false;
     load(x, in, &(struct load){.seg = in->reg, .reg = -1});
+    if (in->reg == SEG_SS)
+        x->shadowed = x->i + 1;
     return true;
 }
 
@@ -267,6 +269,8 @@ static bool pop_sreg(struct xlat *x, const struct insn *in)
     if (in->opsize == 4)
         emit_movzx16(x->e, H_R11, H_R11);
     load(x, in, &(struct load){.seg = seg, .pop_bytes = in->opsize, .reg = -1});
+    if (seg == SEG_SS)
+        x->shadowed = x->i + 1;
     return true;
 }
 

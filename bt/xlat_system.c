@@ -157,8 +157,7 @@ static bool cli(struct xlat *x)
     return true;
 }
 
-/* STI in place when no interrupt waits: then its shadow has nothing to hide, as polls stand at block starts only and the next
- * instruction is in this block. */
+/* STI in place when no interrupt waits.  Its shadow is the next instruction's, which is in this block. */
 static bool sti(struct xlat *x, const struct insn *in)
 {
     struct emit *e = x->e;
@@ -179,6 +178,7 @@ static bool sti(struct xlat *x, const struct insn *in)
     emit_lea32(e, H_R8, HMEM(H_R8, EFLAGS_IF));                       /* lea  r8d, [r8+IF]      */
     emit_store(e, CPU_FIELD(eflags), H_R8, 4);
     emit_patch8(e, done);
+    x->shadowed = x->i + 1;
     return true;
 }
 

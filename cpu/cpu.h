@@ -202,7 +202,7 @@ struct cpu {
     uint64_t rip;          /* of the instruction being executed or about to be */
     uint32_t eflags;       /* all bits; EFLAGS_NATIVE ones are stale while translated code runs */
     uint32_t mode;         /* enum cpu_mode_bits */
-    void *_Atomic poll;    /* translated loops load through it: &poll_word, or NULL to fault them out */
+    void *_Atomic poll;    /* translated code loads through it as it is entered: &poll_word, or NULL to fault it out */
     uint64_t poll_word;
     uint64_t bt_words[40]; /* scratch of generated code: struct bt_hot of bt/hot.h */
     struct segment seg[SEG_COUNT];
@@ -286,7 +286,8 @@ static inline bool cpu_sees_smram(const struct cpu *cpu)
     return cpu->is_smm || cpu->mem != cpu->board.mem;
 }
 void cpu_pulse_init(struct cpu *cpu);
-/* Make the engine return soon.  Any thread, async-signal-safe. */
+/* Make the engine return soon.  Any thread, async-signal-safe.  Translated code, while it runs, does not look: another thread than the engine's
+ * calls fault_poke() after it, and a signal handler fault_interrupt() (host/fault.h). */
 static inline void cpu_kick(struct cpu *cpu)
 {
     atomic_store(&cpu->exit_request, true);

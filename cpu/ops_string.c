@@ -284,8 +284,8 @@ static bool is_ended_by_flags(const struct string *s)
     return s->has_flags && !(flags_unpack(s->packed) & EFLAGS_ZF) == (s->in->rep == 0xf3);
 }
 
-/* SDM: a fault leaves the flags as they were before the instruction, so they are stored only at the end, or when the
- * run is interrupted. */
+/* SDM: a fault leaves the flags as they were before the instruction, so they are stored only at the end, or for a trap.  An interrupt leaves them,
+ * too: a fault of what is left then finds the right ones. */
 static bool repeat(struct string *s, one_fn *one, bulk_fn *bulk)
 {
     struct cpu *cpu = s->cpu;
@@ -297,6 +297,8 @@ static bool repeat(struct string *s, one_fn *one, bulk_fn *bulk)
         if (done >= limit || (done && atomic_load_explicit(&cpu->exit_request, memory_order_relaxed))) {
             cpu->next_rip = cpu->rip;
             cpu->is_mid_rep = true;
+            if (limit > 1)
+                return true;
             break;
         }
         n = is_bulk ? bulk(s, count < limit ? count : limit) : 0;

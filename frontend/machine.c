@@ -27,6 +27,7 @@
 #include "host/chardev.h"
 #include "host/clock.h"
 #include "host/deadline.h"
+#include "host/fault.h"
 #include "host/log.h"
 
 #define INTERP_TURN_INSNS 1000000 /* instructions between two looks at the mail, kicks aside */
@@ -45,7 +46,7 @@ struct machine {
     pthread_t thread;
     bool is_started, is_paused, is_ending;
     bool is_reset_wanted, is_reset_by_guest;
-    bool is_in_engine;
+    atomic_bool is_in_engine; /* as far as other threads may believe: before it looks at exit_request for the first time, and after the last */
     int status;
     char *last_words; /* what --no-reboot prints: taken when the reset was asked for */
     struct deadline *deadline; /* the host timer; NULL until the thread runs */
@@ -337,8 +338,11 @@ static void kick(void *opaque)
 {
     struct machine *m = opaque;
 
-    if (m->cpu)
-        cpu_kick(m->cpu);
+    if (!m->cpu)
+        return;
+    cpu_kick(m->cpu);
+    if (atomic_load(&m->is_in_engine) && !pthread_equal(pthread_self(), m->thread))
+        fault_poke(m->thread);
 }
 
 static void dump_for_bug(void *opaque)

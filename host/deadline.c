@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "host/clock.h"
+#include "host/fault.h"
 #include "host/util.h"
 
 struct deadline {
@@ -21,11 +22,11 @@ static void on_alarm(int signo, siginfo_t *info, void *context)
     int saved_errno = errno;
 
     (void)signo;
-    (void)context;
     if (info->si_code == SI_TIMER) { /* not somebody's kill(1) */
         struct deadline *d = info->si_value.sival_ptr;
 
         d->fn(d->opaque);
+        fault_interrupt(context);
     }
     errno = saved_errno;
 }

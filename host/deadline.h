@@ -11,7 +11,7 @@
 
 struct deadline;
 
-/* fn(opaque) will be called on the calling thread, in a signal handler: it must be async-signal-safe.  On the thread's
+/* fn(opaque) will be called on the calling thread, in a signal handler: it must be async-signal-safe.  Then fault_interrupt().  On the thread's
  * alternate signal stack, if it has one.  0 or -errno. */
 int deadline_create(struct deadline **out, void (*fn)(void *opaque), void *opaque);
 /* Once, after delay_ns of host time; replaces what was armed before.  Thread: the timer's own. */

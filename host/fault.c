@@ -1,7 +1,7 @@
 /* See fault.h. */
 #include "host/fault.h"
 
-#include <pthread.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <ucontext.h>
 #include <unistd.h>
+#include "host/util.h"
 
 #define ALT_STACK_BYTES (256 * 1024)
 #define PF_ERR_WRITE 2
@@ -37,13 +38,22 @@ static void report_and_die(const struct fault *f, const ucontext_t *uc)
     exit(70);
 }
 
+static enum fault_kind kind_of(int signo, int code)
+{
+    if (signo == SIGSEGV)
+        return FAULT_MEMORY;
+    if (signo == SIGFPE)
+        return FAULT_ARITHMETIC;
+    return signo == SIGTRAP && code == TRAP_TRACE ? FAULT_STEP : FAULT_OTHER;
+}
+
 static void on_signal(int signo, siginfo_t *info, void *context)
 {
     ucontext_t *uc = context;
     struct fault_client *client = current_client;
     struct fault f = {
         .signo = signo,
-        .kind = signo == SIGSEGV ? FAULT_MEMORY : signo == SIGFPE ? FAULT_ARITHMETIC : FAULT_OTHER,
+        .kind = kind_of(signo, info->si_code),
         .is_write = (uc->uc_mcontext.gregs[REG_ERR] & PF_ERR_WRITE) != 0,
         .has_address = (signo == SIGSEGV || signo == SIGBUS) && uc->uc_mcontext.gregs[REG_TRAPNO] == TRAPNO_PF,
         .address = (uintptr_t)info->si_addr,
@@ -54,6 +64,30 @@ static void on_signal(int signo, siginfo_t *info, void *context)
         return;
     current_client = NULL;
     report_and_die(&f, uc);
+}
+
+void fault_interrupt(void *context)
+{
+    struct fault_client *client = current_client;
+    struct fault f = {.kind = FAULT_INTERRUPT, .regs = ((ucontext_t *)context)->uc_mcontext.gregs};
+
+    if (client)
+        client->fn(client->opaque, &f);
+}
+
+static void on_poke(int signo, siginfo_t *info, void *context)
+{
+    int saved_errno = errno;
+
+    (void)signo;
+    (void)info;
+    fault_interrupt(context);
+    errno = saved_errno;
+}
+
+void fault_poke(pthread_t thread)
+{
+    pthread_kill(thread, SIGURG);
 }
 
 /* The handler must not run on the interrupted stack: translated code's is small, and may be what faulted. */
@@ -69,14 +103,17 @@ static void make_alt_stack(void)
 void fault_install(void)
 {
     static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP};
-    struct sigaction sa;
+    struct sigaction sa = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
 
-    memset(&sa, 0, sizeof(sa));
-    sa.sa_sigaction = on_signal;
-    /* NODEFER: a fault inside the handler reaches the bug report instead of a silent kill. */
-    sa.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
-    for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+    /* A fault inside the handler shall reach the bug report instead of a silent kill. */
+    sigfillset(&sa.sa_mask);
+    for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
+        sigdelset(&sa.sa_mask, signals[i]);
+    for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
         sigaction(signals[i], &sa, NULL);
+    sa.sa_sigaction = on_poke;
+    sa.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
+    sigaction(SIGURG, &sa, NULL);
 }
 
 void fault_set_client(struct fault_client *client)

@@ -1,4 +1,5 @@
-/* Synchronous signals (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP) raised by translated code.
+/* Signals that interrupt translated code: synchronous ones that it raises (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP), and those that
+ * want it to stop.
  *
  * One handler per process; the only thread-local variable of the program says which fault client, if any, runs on this
  * thread.  A fault outside translated code is our own bug: registers are printed and the program ends with status 70.
@@ -6,15 +7,16 @@
 #ifndef HOST_FAULT_H
 #define HOST_FAULT_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 /* What the handler may look at and change: the interrupted registers. */
-enum fault_kind { FAULT_MEMORY, FAULT_ARITHMETIC, FAULT_OTHER };
+enum fault_kind { FAULT_MEMORY, FAULT_ARITHMETIC, FAULT_STEP, FAULT_INTERRUPT, FAULT_OTHER };
 
 struct fault {
     int signo;
-    enum fault_kind kind; /* SIGSEGV; SIGFPE; the rest */
+    enum fault_kind kind; /* SIGSEGV; SIGFPE; SIGTRAP after one instruction with EFLAGS.TF; fault_interrupt(); the rest */
     bool is_write;      /* page fault caused by a write */
     bool has_address;   /* address is valid (a page fault, not #GP) */
     uintptr_t address;  /* host address accessed */
@@ -27,7 +29,7 @@ enum fault_reg {
     FAULT_RBX, FAULT_RDX, FAULT_RAX, FAULT_RCX, FAULT_RSP, FAULT_RIP, FAULT_EFL
 };
 
-/* True: handled (resume with the registers as they are now); false: not ours. */
+/* True: handled (resume with the registers as they are now); false: not ours.  Of FAULT_INTERRUPT, which may come anywhere, it does not matter. */
 typedef bool fault_fn(void *opaque, struct fault *f);
 
 struct fault_client {
@@ -38,5 +40,10 @@ struct fault_client {
 void fault_install(void); /* idempotent */
 /* Of this thread, which gets an alternate signal stack with its first client.  NULL: none.  Caller keeps it alive. */
 void fault_set_client(struct fault_client *client);
+/* In the handler of an asynchronous signal, with its ucontext_t, on the interrupted thread: its client may look at the registers.  That handler
+ * must not interrupt those of synchronous signals: they block all asynchronous ones. */
+void fault_interrupt(void *context);
+/* The same for another thread, by a signal (SIGURG) that does nothing but this.  Any thread; async-signal-safe. */
+void fault_poke(pthread_t thread);
 
 #endif

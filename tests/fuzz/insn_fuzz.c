@@ -4,7 +4,7 @@
  *
  *   insn_fuzz [--seed S | --random-seed] [--insns N | --long | --count N | --seconds T] [--from N]
  *             [--mode real|prot16|flat|segmented|v86] [--lockstep] [--bugs N] [--without insn,insn] [--privileged] [--unchecked]
- *             [--no-native] [--unreduced] [--guests DIR]
+ *             [--no-native] [--unreduced] [--interrupt] [--guests DIR]
  *   insn_fuzz --seed S --case N        runs one case and prints it, reduced if there is a difference
  *
  * --long: 10^8 instructions.  --bugs N goes on after differences.  Addresses of translated code are checked
@@ -12,7 +12,7 @@
  *
  * A case depends on seed and number alone.  Machines live for EPOCH cases, so that blocks of earlier cases are still in
  * the code cache; a difference that needs those is reported with the numbers of the cases to run before it.
- * --lockstep also compares after each block.
+ * --lockstep also compares after each block.  --interrupt stops translated code again and again where it happens to be, and lets it go on.
  * The cases run in a child: a crash or a hang is a finding like any other.  A watchdog thread counts CPU time. */
 #include "tests/fuzz/native.h"
 
@@ -35,6 +35,7 @@
 #include "bt/priv.h"
 #include "cpu/hostfp.h"
 #include "cpu/insn.h"
+#include "host/fault.h"
 #include "tests/fuzz/guest_out.h"
 
 #define EPOCH           256 /* a multiple of CASES_PER_SETTING */
@@ -53,13 +54,13 @@ struct options {
     double seconds;
     unsigned bugs;
     int mode;
-    bool is_one_case, is_lockstep, is_unchecked, is_native_off, is_unreduced, is_privileged;
+    bool is_one_case, is_lockstep, is_unchecked, is_native_off, is_unreduced, is_privileged, is_interrupting;
     const char *without, *guest_dir; /* guest_dir: where differences are written as guests, or NULL */
 };
 
 /* In memory shared with the children. */
 struct findings {
-    uint64_t case_number, next, run, native_run, skipped, insns, native_insns, exceptions[32];
+    uint64_t case_number, next, run, native_run, skipped, insns, native_insns, interrupted, exceptions[32];
     bool is_different, is_over; /* is_over: no cases or no time left */
     bool is_without_native;
     bool has_stray_writes;      /* the epoch from next on must be run again with */
@@ -72,7 +73,10 @@ struct findings {
 /* Watched by the watchdog thread. */
 struct watch {
     _Atomic(struct cpu *) reference, translated; /* running now, or NULL */
+    pthread_mutex_t lock;                        /* held while one is kicked, and when it stops running */
     atomic_uint runs;                            /* how many have begun: the same CPU again is no long run */
+    atomic_bool is_given_up; /* it shall end */
+    pthread_t thread; /* that runs them */
     clockid_t clock;
 };
 
@@ -96,6 +100,33 @@ static double seconds_of(clockid_t clock)
 
 /* --- running, in a child --- */
 
+/* If it is still running. */
+static void kick(struct watch *w, struct cpu *cpu)
+{
+    pthread_mutex_lock(&w->lock);
+    if (cpu == atomic_load(&w->reference) || cpu == atomic_load(&w->translated)) {
+        cpu_kick(cpu);
+        fault_poke(w->thread);
+    }
+    pthread_mutex_unlock(&w->lock);
+}
+
+/* --interrupt: every few microseconds. */
+static void *interrupter(void *opaque)
+{
+    struct watch *w = opaque;
+
+    for (unsigned random = 1;; random = random * 1103515245 + 12345) {
+        struct cpu *cpu = atomic_load(&w->translated);
+
+        for (volatile unsigned i = random >> 20; i; i--)
+            ;
+        if (cpu)
+            kick(w, cpu);
+    }
+    return NULL;
+}
+
 static void *watchdog(void *opaque)
 {
     struct watch *w = opaque;
@@ -111,8 +142,10 @@ static void *watchdog(void *opaque)
         if (run != last || !now)
             since = t;
         last = run;
-        if (now && t - since > (reference ? KICK_REFERENCE : KICK_TRANSLATED))
-            cpu_kick(now);
+        if (now && t - since > (reference ? KICK_REFERENCE : KICK_TRANSLATED)) {
+            atomic_store(&w->is_given_up, true);
+            kick(w, now);
+        }
         if (now && t - since > GIVE_UP)
             _exit(STATUS_HANG);
         usleep(50000);
@@ -123,7 +156,15 @@ static void *watchdog(void *opaque)
 static void watch(struct watch *w, _Atomic(struct cpu *) *which, struct cpu *cpu)
 {
     atomic_fetch_add(&w->runs, 1);
+    atomic_store(&w->is_given_up, false);
     atomic_store(which, cpu);
+}
+
+static void unwatch(struct watch *w, _Atomic(struct cpu *) *which)
+{
+    pthread_mutex_lock(&w->lock);
+    atomic_store(which, NULL);
+    pthread_mutex_unlock(&w->lock);
 }
 
 static void runner_start(struct runner *r, const struct options *opt, struct findings *found)
@@ -131,8 +172,15 @@ static void runner_start(struct runner *r, const struct options *opt, struct fin
     pthread_t thread;
 
     *r = (struct runner){.opt = opt, .found = found};
-    pthread_getcpuclockid(pthread_self(), &r->watch.clock);
+    pthread_mutex_init(&r->watch.lock, NULL);
+    r->watch.thread = pthread_self();
+    pthread_getcpuclockid(r->watch.thread, &r->watch.clock);
     if (pthread_create(&thread, NULL, watchdog, &r->watch) != 0)
+        exit(3);
+    pthread_detach(thread);
+    if (!opt->is_interrupting)
+        return;
+    if (pthread_create(&thread, NULL, interrupter, &r->watch) != 0)
         exit(3);
     pthread_detach(thread);
 }
@@ -176,7 +224,7 @@ static bool run_reference(struct runner *r, struct fuzz_case *c)
     watch(&r->watch, &r->watch.reference, cpu);
     for (unsigned n = 0; is_usable && n < REFERENCE_INSNS && !cpu->is_halted && !cpu->is_shutdown && !cpu->exit_request; n++)
         is_usable = gen_step(r->reference, c);
-    atomic_store(&r->watch.reference, NULL);
+    unwatch(&r->watch, &r->watch.reference);
     return is_usable && (cpu->is_halted || cpu->is_shutdown);
 }
 
@@ -185,12 +233,18 @@ static bool run_reference(struct runner *r, struct fuzz_case *c)
 static enum outcome run_translated(struct runner *r, struct fuzz_case *c, const char *round, bool *is_grown)
 {
     char what[WHAT_BYTES - 64];
+    uint64_t interrupted = r->translated->bt->stats.interrupted;
     bool is_ended, is_all = r->found->is_all_compared;
 
     machine_load(r->translated, c);
     watch(&r->watch, &r->watch.translated, r->translated->cpu);
     is_ended = machine_run(r->translated, 0);
-    atomic_store(&r->watch.translated, NULL);
+    while (!is_ended && r->opt->is_interrupting && !atomic_load(&r->watch.is_given_up)) {
+        machine_go_on(r->translated);
+        is_ended = machine_run(r->translated, 0);
+    }
+    unwatch(&r->watch, &r->watch.translated);
+    r->found->interrupted += r->translated->bt->stats.interrupted - interrupted;
     if (is_ended && !machine_differ(r->reference, r->translated, c, is_all, what, sizeof(what)))
         return EQUAL;
     if (*is_grown) {
@@ -225,7 +279,7 @@ static enum outcome run_native(struct runner *r, struct fuzz_case *c, bool *is_g
     hide_code(r->translated->bt, true);
     is_equal = native_run(r->native, c, r->reference, what, sizeof(what));
     hide_code(r->translated->bt, false);
-    atomic_store(&r->watch.translated, NULL);
+    unwatch(&r->watch, &r->watch.translated);
     if (!is_equal && *is_grown) {
         *is_grown = false;
         if (!run_reference(r, c))
@@ -281,7 +335,7 @@ static bool make_case(struct runner *r, uint64_t number)
     r->found->case_number = number;
     watch(&r->watch, &r->watch.reference, cpu);
     is_made = gen_case(r->gen, r->reference, &r->found->c, r->opt->seed, number, r->opt->mode);
-    atomic_store(&r->watch.reference, NULL);
+    unwatch(&r->watch, &r->watch.reference);
     if (!is_made) {
         r->found->skipped++;
         return false;
@@ -355,7 +409,7 @@ static bool end_of_child(int status, char *what)
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
         return false;
     if (WIFEXITED(status) && WEXITSTATUS(status) == STATUS_HANG)
-        snprintf(what, WHAT_BYTES, "hang: translated code does not poll");
+        snprintf(what, WHAT_BYTES, "hang: translated code does not stop");
     else if (WIFEXITED(status))
         snprintf(what, WHAT_BYTES, "exit status %d", WEXITSTATUS(status));
     else
@@ -603,9 +657,9 @@ static void report(const struct options *opt, struct findings *found, uint64_t e
 
 static void print_summary(const struct findings *found, unsigned bugs)
 {
-    printf("%llu cases run (%llu natively too), %llu skipped, %llu instructions (%llu natively too), %u differences; exceptions",
+    printf("%llu cases run (%llu natively too), %llu skipped, %llu instructions (%llu natively too), %llu times interrupted, %u differences; exceptions",
            (unsigned long long)found->run, (unsigned long long)found->native_run, (unsigned long long)found->skipped, (unsigned long long)found->insns,
-           (unsigned long long)found->native_insns, bugs);
+           (unsigned long long)found->native_insns, (unsigned long long)found->interrupted, bugs);
     for (unsigned i = 0; i < 32; i++)
         if (found->exceptions[i])
             printf(" %u:%llu", i, (unsigned long long)found->exceptions[i]);
@@ -685,7 +739,7 @@ static void parse(int argc, char **argv, struct options *opt)
                                           {"without", 1, NULL, 'w'},  {"insns", 1, NULL, 'i'},
                                           {"long", 0, NULL, 'L'},     {"random-seed", 0, NULL, 'r'},
                                           {"unreduced", 0, NULL, 'R'}, {"guests", 1, NULL, 'g'}, {"privileged", 0, NULL, 'p'},  {"unchecked", 0, NULL, 'u'},
-                                          {"no-native", 0, NULL, 'x'},
+                                          {"no-native", 0, NULL, 'x'}, {"interrupt", 0, NULL, 'I'},
                                           {0}};
     int o;
 
@@ -736,6 +790,9 @@ static void parse(int argc, char **argv, struct options *opt)
             break;
         case 'x':
             opt->is_native_off = true;
+            break;
+        case 'I':
+            opt->is_interrupting = true;
             break;
         case 'u':
             opt->is_unchecked = true;

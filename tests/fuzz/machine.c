@@ -165,8 +165,7 @@ void machine_load(struct fuzz_machine *m, const struct fuzz_case *c)
     tlb_flush_all(cpu);
     cpu->is_mode_stale = true;
     cpu_update_mode(cpu);
-    atomic_store(&cpu->exit_request, false);
-    atomic_store(&cpu->poll, &cpu->poll_word);
+    machine_go_on(m);
 }
 
 /* Where the host's processor (an AMD) and the virtual one differ, and may: reserved uses of prefixes and forms.
@@ -294,6 +293,12 @@ bool machine_run(struct fuzz_machine *m, uint64_t max_insns)
     else
         cpu_interpret(m->cpu, max_insns);
     return m->cpu->is_halted || m->cpu->is_shutdown;
+}
+
+void machine_go_on(struct fuzz_machine *m)
+{
+    atomic_store(&m->cpu->exit_request, false);
+    atomic_store(&m->cpu->poll, &m->cpu->poll_word);
 }
 
 /* --- comparing --- */

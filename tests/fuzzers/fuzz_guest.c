@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <time.h>
 #include <unistd.h>
+#include "host/fault.h"
 #include "tests/coverage/reasons.h"
 #include "tests/coverage/start.h"
 #include "tests/fuzzers/target.h"
@@ -17,6 +18,7 @@
 static struct fuzz_machine *interp, *translated;
 static _Atomic(struct cpu *) running;
 static atomic_ullong since_ns;
+static pthread_t runner;
 
 static uint64_t now_ns(void)
 {
@@ -32,8 +34,10 @@ static void *watch(void *opaque)
         struct cpu *cpu = atomic_load(&running);
         uint64_t since = atomic_load(&since_ns), now = now_ns();
 
-        if (cpu && now > since && now - since > KICK_NS)
+        if (cpu && now > since && now - since > KICK_NS) {
             cpu_kick(cpu);
+            fault_poke(runner);
+        }
         MUST(!cpu || now <= since || now - since < GIVE_UP);
         usleep(1000);
     }
@@ -47,6 +51,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 
     interp = machine_create(false, NULL);
     translated = machine_create(true, &bt);
+    runner = pthread_self();
     MUST(pthread_create(&thread, NULL, watch, NULL) == 0);
     return 0;
 }

@@ -182,6 +182,23 @@ static void long_runs_stop_and_resume(void **state)
     assert_in_range(f->cpu->gpr[REG_CX], 1, 0x3fff);
 }
 
+/* What is left may fault, and then the flags of before are wanted. */
+static void an_interrupted_comparison_leaves_the_flags(void **state)
+{
+    struct fixture *f = *state;
+
+    atomic_store(&f->cpu->exit_request, true);
+    f->cpu->eflags |= EFLAGS_CF;
+    set_string_registers(f, 0x100000, 0x100000, 0x4000);
+    assert_true(EXEC(f, "\xf3\xa6"));
+    assert_int_equal(f->cpu->next_rip, RIP);
+    assert_int_equal(f->cpu->eflags & EFLAGS_STATUS, EFLAGS_CF);
+    atomic_store(&f->cpu->exit_request, false);
+    set_string_registers(f, 0x100000, 0x100000, 4);
+    assert_true(EXEC(f, "\xf3\xa6"));
+    assert_int_equal(f->cpu->eflags & EFLAGS_STATUS, EFLAGS_ZF | EFLAGS_PF);
+}
+
 static void single_step_does_one_iteration(void **state)
 {
     struct fixture *f = *state;
@@ -246,6 +263,7 @@ int main(void)
         TEST(stos_down_fills_the_right_bytes),
         TEST(addresses_of_16_bits_wrap),
         TEST(long_runs_stop_and_resume),
+        TEST(an_interrupted_comparison_leaves_the_flags),
         TEST(single_step_does_one_iteration),
         TEST(source_segment_can_be_overridden),
         TEST(ins_checks_memory_before_the_port),
