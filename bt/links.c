@@ -8,7 +8,8 @@
  *
  * It is checked when a link is made, over all windows; when a window begins to fetch a page (links_check: it follows the links from
  * there, and cuts those that do not hold); and when a window ceases to fetch one (links_cut_page: links to it are cut).  A
- * cut jump goes to its chain stub again.  Where windows disagree, or after some cuts, a pair of pages keeps its guards.
+ * cut jump goes to its chain stub again.  Where windows disagree, or after some cuts that another window did not
+ * need, a pair of pages keeps its guards.
  *
  * Thread: machine thread; its fault handler too, which may cut a jump of the code it interrupted. */
 #include "bt/priv.h"
@@ -174,13 +175,17 @@ void links_check(struct bt *bt, struct window *w, uint32_t page)
 
 void links_cut_page(struct bt *bt, const struct window *w, uint32_t page)
 {
-    struct node *n = node_find(bt->links, page, window_code(w, page));
+    uint32_t frame = window_code(w, page);
+    struct node *n = node_find(bt->links, page, frame);
+    int is_shared = -1;
 
     for (struct edge *e = n ? n->in : NULL; e; e = e->next_in) {
         if (!e->n_jumps || window_code(w, e->from->page) != e->from->frame)
             continue;
+        if (is_shared < 0)
+            is_shared = windows_fetch(bt->windows, page, frame, w);
         edge_cut(bt, e);
-        e->is_guarded = ++e->cuts >= CUTS_MAX;
+        e->is_guarded = is_shared && ++e->cuts >= CUTS_MAX;
     }
 }
 

@@ -1013,6 +1013,21 @@ bool windows_agree(const struct windows *ws, uint32_t page, uint32_t frame, uint
     return true;
 }
 
+bool windows_fetch(const struct windows *ws, uint32_t page, uint32_t frame, const struct window *but)
+{
+    const uint64_t *fetchers = ws->fetchers[fetch_index(page, frame)];
+
+    for (unsigned i = 0; i < ws->n_win; i += 64) {
+        for (uint64_t bits = fetchers[i / 64]; bits; bits &= bits - 1) {
+            const struct window *w = ws->win[i + (unsigned)__builtin_ctzll(bits)];
+
+            if (w != but && window_code(w, page) == frame)
+                return true;
+        }
+    }
+    return false;
+}
+
 /* --- life --- */
 
 struct windows *windows_create(struct cpu *cpu, struct soft *soft, bool may_share, bool may_be_quiet, window_code_fn *code_gone,

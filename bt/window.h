@@ -113,6 +113,7 @@ uint32_t windows_fault_error(const struct windows *ws);
 /* Frame of the code at gla, walking as a fetch; notes it for window_code().  -1: not fetchable, or not memory.  Not is_fetched, nothing
  * is fetched now: A stays as it is, and -1 if it is clear. */
 int64_t window_code_frame(struct windows *ws, struct window *w, gla_t gla, bool is_fetched);
+bool windows_fetch(const struct windows *ws, uint32_t page, uint32_t frame, const struct window *but); /* does any, but this, page from frame? */
 /* Does every window that fetches page from frame also fetch other_page from other_frame?  (All frames + 1, as window_code().) */
 bool windows_agree(const struct windows *ws, uint32_t page, uint32_t frame, uint32_t other_page, uint32_t other_frame);
 /* Somebody wants to hear of writes to the frame from now on: make it read-only in every window. */

@@ -86,6 +86,23 @@ static void jumps_follow_a_block_that_changes_often(void **state) { change_often
 
 static void links_follow_a_block_that_changes_often(void **state) { change_often(*state, CODE + GUEST_PAGE_SIZE); }
 
+/* One process after the other runs a program: each lets go of its pages when it ends. */
+static void links_come_back_where_nobody_else_needs_them(void **state)
+{
+    enum { OVER = CODE + GUEST_PAGE_SIZE };
+    struct bt_fixture *t = *state;
+
+    write_loop(t->f, OVER);
+    for (unsigned i = 0; i < 20; i++) {
+        uint64_t links = t->bt->stats.links;
+
+        run_loop(t);
+        assert_true(t->bt->stats.links > links);
+        assert_int_equal(t->bt->stats.guards, 0);
+        links_cut_page(t->bt, t->bt->ctx->w, OVER >> GUEST_PAGE_SHIFT);
+    }
+}
+
 /* again: jmp [slot].  next: dec ecx; jnz again; hlt.  to, where the slot leads: inc ebx; jmp next. */
 static void predictions_outlive_what_follows_them(void **state)
 {
@@ -113,6 +130,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(jumps_follow_a_block_that_changes_often, setup, bt_fixture_teardown),
         cmocka_unit_test_setup_teardown(links_follow_a_block_that_changes_often, setup, bt_fixture_teardown),
+        cmocka_unit_test_setup_teardown(links_come_back_where_nobody_else_needs_them, setup, bt_fixture_teardown),
         cmocka_unit_test_setup_teardown(predictions_outlive_what_follows_them, setup, bt_fixture_teardown),
     };
 
