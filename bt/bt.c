@@ -44,6 +44,7 @@ const char *const bt_technique_names[BT_TECHNIQUES] = {
     [BT_FORWARD] = "forward",
     [BT_PREDICT] = "predict",
     [BT_ASYNC] = "async",
+    [BT_LONG] = "long",
 };
 
 /* --- entering --- */
@@ -1090,6 +1091,7 @@ unsigned bt_counters(const struct bt *bt, struct bt_counter *out, unsigned max)
         {"call-outs that ended the block", s->callouts_ended},
         {"floating-point gates closed", s->gates},
         {"polls taken", s->polls},
+        {"blocks made longer where they were taken", s->lengthened},
         {"code cache, large pages", s->huge_pages},
         {"interpreted for shadows and traps", s->interp_shadow},
         {"blocks killed", s->dead_blocks},

@@ -28,6 +28,7 @@ enum bt_technique {
     BT_FORWARD,      /* a dead block's entry becomes a jump to its successor */
     BT_PREDICT,      /* indirect jumps through memory go straight to where they went first */
     BT_ASYNC,        /* no polls in loops: a signal interrupts translated code */
+    BT_LONG,         /* blocks where time goes do not end where another one begins */
     BT_TECHNIQUES
 };
 extern const char *const bt_technique_names[BT_TECHNIQUES];

@@ -28,6 +28,7 @@
 #define RETURN_STACK_BYTES (64 * 1024)
 #define RETURN_STACK_GUARD 4096 /* below it; no access */
 #define BLOCK_MAX_INSNS 32
+#define LONG_CODE_BITS 16384u
 #define CACHE_PER_HASH 128 /* bytes of the code cache for each slot of the hash table, at least */
 #define BY_HOST_STEP 512u
 #define TEMPLATE_BITS 17
@@ -179,7 +180,8 @@ struct block {
     uint16_t gated;          /* entry behind the FP gate; 0: it has none */
     uint16_t resumed;        /* entry that does not poll before the first instruction, or NO_RESUMED: that instruction might see RF */
     uint8_t before;          /* host bytes from the indirect entry to the direct one; 0: it has none */
-    uint8_t n_insns;
+    uint8_t n_insns : 6;
+    uint8_t is_joined : 1;   /* it ends because another block begins there */
     uint16_t guest_len;
     uint8_t n_exits;         /* CHAIN_EXIT_BYTES each */
     uint8_t gate : 2;        /* enum gate needed */
@@ -251,7 +253,7 @@ static inline void emit_load_code(struct emit *e, uint32_t page)
 }
 
 struct bt_stats {
-    uint64_t blocks, guest_bytes, host_bytes, translate_ns, chains, lookups, lookup_misses, callouts, callouts_ended, polls, gates, interrupted, steps;
+    uint64_t blocks, guest_bytes, host_bytes, translate_ns, chains, lookups, lookup_misses, callouts, callouts_ended, polls, gates, interrupted, steps, lengthened;
     uint64_t sig_fill, sig_guest_fault, sig_device, sig_code_write, sig_poll, sig_fpe, sig_stack, sig_other;
     uint64_t dead_blocks, cache_flushes, retranslated_sites, frames_given_up, ctxs, interp_shadow, enters, two_page;
     uint64_t lockstep_blocks, lockstep_insns;
@@ -282,6 +284,11 @@ struct bt {
     size_t populated;    /* bytes of it, from its start, that have memory */
     uint8_t polls_in[CODE_BYTES_MAX / CODEMEM_HUGE]; /* taken in each large page of it: which code is hot */
     uint32_t polled_at;  /* cache offset of the last one */
+    struct sample { /* of joined blocks that polls were taken in, by their numbers */
+        uint64_t block;
+        uint32_t count;
+    } samples[256];
+    uint64_t long_code[LONG_CODE_BITS / 64]; /* hashed: blocks that begin there do not join others */
     struct emit e;    /* positioned at the end of the used cache, and before what is taken for ... */
     struct emit cold; /* ... the part of the cold area that is being filled; from the top of the cache down, COLD_CHUNK each */
     uint32_t code_start; /* offset of the first block, after the stubs */
@@ -457,6 +464,7 @@ void stubs_generate(struct bt *bt);
 /* Is there room for one more block?  Then bt->cold has some, too. */
 bool tcache_has_room(struct bt *bt);
 void tcache_note_poll(struct bt *bt); /* one was taken at bt->polled_at: a sample of where time goes */
+bool tcache_is_long(const struct bt *bt, uint64_t code); /* Shall a block that begins there go on where another begins? */
 uint64_t tcache_table_bytes(const struct bt *bt); /* of the code cache, what is not host code */
 struct block *tcache_find(struct bt *bt, uint64_t code, uint32_t kind, uint32_t guest_rip); /* NULL: none */
 struct block *tcache_new(struct bt *bt); /* zeroed; the next call returns the same one if it was not inserted */

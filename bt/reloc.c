@@ -55,7 +55,7 @@ const struct block *template_find(const struct bt *bt, uint64_t code, const stru
     b = &bt->blocks[index - 1];
     if (b->code != code || b->kind != ctx->kind || b->is_dead)
         return NULL;
-    return is_outdated(bt, b) ? NULL : b;
+    return is_outdated(bt, b) || (b->is_joined && tcache_is_long(bt, code)) ? NULL : b;
 }
 
 static uint32_t get32(const uint8_t *p)

@@ -8,10 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include "host/log.h"
+#include "host/util.h"
 
 #define CTX_PER_WINDOW 8
 #define POPULATE_STEP 65536u
 #define POLLS_HOT 8 /* a piece of 2 MiB where so many polls were taken runs often */
+#define POLLS_LONG 2 /* so does a block */
 #define BLOCK_TABLES 4096 /* bytes of tables one block may take at most, about */
 #define SITE_PATIENCE 64
 #define SITE_PATIENCE_MAX 9 /* 64 << 9 fits 16 bits */
@@ -107,7 +109,35 @@ static void populate(struct bt *bt)
     bt->populated += POPULATE_STEP;
 }
 
-void tcache_note_poll(struct bt *bt)
+static unsigned long_bit(uint64_t code)
+{
+    return (unsigned)(code * 0x9e3779b97f4a7c15ull >> 32) % LONG_CODE_BITS;
+}
+
+bool tcache_is_long(const struct bt *bt, uint64_t code)
+{
+    unsigned bit = long_bit(code);
+
+    return bt->long_code[bit / 64] >> bit % 64 & 1;
+}
+
+/* A loop of joined blocks has a jump more for each.  That another block has the same code then matters little. */
+static void lengthen(struct bt *bt, struct block *b)
+{
+    struct sample *s = &bt->samples[block_number(bt, b) % ARRAY_SIZE(bt->samples)];
+    unsigned bit = long_bit(b->code);
+
+    if (s->block != block_number(bt, b))
+        *s = (struct sample){.block = block_number(bt, b)};
+    if (++s->count < POLLS_LONG)
+        return;
+    bt->long_code[bit / 64] |= 1ull << bit % 64;
+    bt->stats.lengthened++;
+    tcache_kill(bt, b);
+}
+
+/* One entry of the TLB in place of many, for code that runs often. */
+static void make_huge(struct bt *bt)
 {
     uint32_t piece = bt->polled_at / CODEMEM_HUGE;
 
@@ -115,6 +145,15 @@ void tcache_note_poll(struct bt *bt)
         return;
     if (++bt->polls_in[piece] == POLLS_HOT && codemem_make_huge(&bt->codemem, piece * CODEMEM_HUGE))
         bt->stats.huge_pages++;
+}
+
+void tcache_note_poll(struct bt *bt)
+{
+    struct block *b = bt_has(bt, BT_LONG) ? tcache_by_host(bt, bt->codemem.exec + bt->polled_at) : NULL;
+
+    make_huge(bt);
+    if (b && b->is_joined && !b->is_dead)
+        lengthen(bt, b);
 }
 
 bool tcache_has_room(struct bt *bt)

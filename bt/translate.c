@@ -265,8 +265,10 @@ static unsigned scan(struct xlat *x, struct insn *insns, uint32_t *rips, const u
             break;
         if (code_size == 2 && rip > 0xffff)
             break;
-        if (x->joins && in->desc->iclass == BRANCH && off < avail && tcache_find(x->bt, x->b->code + off, x->b->kind, rip))
+        if (x->joins && in->desc->iclass == BRANCH && off < avail && tcache_find(x->bt, x->b->code + off, x->b->kind, rip)) {
+            x->b->is_joined = true;
             break;
+        }
     }
     return n;
 }
@@ -457,7 +459,7 @@ static struct block *translate(struct bt *bt, const struct ctx *ctx, uint32_t gu
     uint8_t crossing[32];
     struct xlat x = {.bt = bt, .e = &bt->e, .mode = ctx->mode, .cs_base = ctx->cs_base, .cs_limit = ctx->cs_limit,
                      .insns = insns, .rips = rips, .soft = SITE_NONE, .max = like ? like->n_insns : BLOCK_MAX_INSNS,
-                     .joins = !like && bt_has(bt, BT_JOIN)};
+                     .joins = !like && bt_has(bt, BT_JOIN) && !tcache_is_long(bt, code)};
     uint8_t *gated_write;
 
     x.b = tcache_new(bt);
@@ -479,7 +481,7 @@ static struct block *translate(struct bt *bt, const struct ctx *ctx, uint32_t gu
     }
     if (x.n == 0)
         return NULL;
-    x.b->n_insns = (uint8_t)x.n;
+    x.b->n_insns = x.n & 63;
     x.b->guest_len = (uint16_t)(rips[x.n - 1] + insns[x.n - 1].len - guest_rip);
     x.b->recover_first = bt->n_recover;
     emit_entries(bt, x.b, has_entry || !may_be_copied(&x));

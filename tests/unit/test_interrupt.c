@@ -37,9 +37,9 @@ static void run(struct bt_fixture *t)
     bt_run(t->bt);
 }
 
-/* Runs code, which does not end, and calls check(t, EIP from its start) at each place it is interrupted at.  places: so many different ones are
- * waited for. */
-static void interrupt_often(struct bt_fixture *t, const char *code, size_t len, unsigned places, void (*check)(struct bt_fixture *t, uint32_t at))
+/* Runs code, which does not end, from EIP `from` of its start, and calls check(t, EIP) at each place it is interrupted at.  places: so many different
+ * ones are waited for. */
+static void interrupt_from(struct bt_fixture *t, uint32_t from, const char *code, size_t len, unsigned places, void (*check)(struct bt_fixture *t, uint32_t at))
 {
     struct cpu *cpu = t->f->cpu;
     static struct interrupter i; /* outlives a test that fails */
@@ -49,7 +49,7 @@ static void interrupt_often(struct bt_fixture *t, const char *code, size_t len, 
     fault_install(); /* cmocka has handlers of its own */
     i = (struct interrupter){.cpu = cpu, .thread = pthread_self()};
     memcpy(t->f->ram + CODE, code, len);
-    cpu->rip = CODE;
+    cpu->rip = CODE + from;
     assert_int_equal(pthread_create(&thread, NULL, interrupt, &i), 0);
     for (uint64_t n = t->bt->stats.interrupted; t->bt->stats.interrupted - n < TIMES || (unsigned)__builtin_popcountll(seen) < places;) {
         run(t);
@@ -59,6 +59,11 @@ static void interrupt_often(struct bt_fixture *t, const char *code, size_t len, 
     }
     atomic_store(&i.is_over, true);
     pthread_join(thread, NULL);
+}
+
+static void interrupt_often(struct bt_fixture *t, const char *code, size_t len, unsigned places, void (*check)(struct bt_fixture *t, uint32_t at))
+{
+    interrupt_from(t, 0, code, len, places, check);
 }
 
 static void anywhere(struct bt_fixture *t, uint32_t at) {}
@@ -102,6 +107,19 @@ static void not_between_a_load_of_ss_and_the_next_instruction(void **state)
 
     t->f->cpu->gpr[REG_BX] = S_DATA0;
     interrupt_often(t, "\x8e\xd3\x89\xd8\xeb\xfa", 6, 2, not_in_the_shadow);
+}
+
+/* again: inc eax; jz again; in: inc ebx; jmp again.  Entered at `in`, which the first block then joins. */
+static void a_block_where_time_goes_does_not_join_another(void **state)
+{
+    struct bt_fixture *t = *state;
+    const struct block *b;
+
+    interrupt_from(t, 3, "\x40\x74\xfd\x43\xeb\xfa", 6, 3, anywhere);
+    b = tcache_find(t->bt, (uint64_t)(t->f->ram + CODE - guestmem_view(t->f->guestmem)), t->bt->ctx->kind, CODE);
+    assert_non_null(b);
+    assert_int_equal(b->n_insns, 4);
+    assert_true(t->bt->stats.lengthened >= 1);
 }
 
 /* rep movsb; hlt */
@@ -151,6 +169,7 @@ int main(void)
         TEST(folded_pushes_are_made_up_for),
         TEST(not_between_sti_and_the_next_instruction),
         TEST(not_between_a_load_of_ss_and_the_next_instruction),
+        TEST(a_block_where_time_goes_does_not_join_another),
         TEST(repeated_instructions_are_left_between_iterations),
     };
 
