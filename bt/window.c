@@ -998,33 +998,44 @@ int64_t window_code_frame(struct windows *ws, struct window *w, gla_t gla, bool 
     return frame;
 }
 
-bool windows_agree(const struct windows *ws, uint32_t page, uint32_t frame, uint32_t other_page, uint32_t other_frame)
+/* The next window that fetches page from frame (+ 1), from number *i on; NULL: no more. */
+static const struct window *next_fetcher(const struct windows *ws, uint32_t page, uint32_t frame, unsigned *i)
 {
     const uint64_t *fetchers = ws->fetchers[fetch_index(page, frame)];
 
-    for (unsigned i = 0; i < ws->n_win; i += 64) {
-        for (uint64_t bits = fetchers[i / 64]; bits; bits &= bits - 1) {
-            const struct window *w = ws->win[i + (unsigned)__builtin_ctzll(bits)];
+    while (*i < ws->n_win) {
+        uint64_t bits = fetchers[*i / 64] >> *i % 64;
+        const struct window *w;
 
-            if (window_code(w, page) == frame && window_code(w, other_page) != other_frame)
-                return false;
+        if (!bits) {
+            *i = (*i | 63) + 1;
+            continue;
         }
+        *i += (unsigned)__builtin_ctzll(bits);
+        w = ws->win[(*i)++];
+        if (window_code(w, page) == frame)
+            return w;
     }
+    return NULL;
+}
+
+bool windows_agree(const struct windows *ws, uint32_t page, uint32_t frame, uint32_t other_page, uint32_t other_frame)
+{
+    const struct window *w;
+
+    for (unsigned i = 0; (w = next_fetcher(ws, page, frame, &i));)
+        if (window_code(w, other_page) != other_frame)
+            return false;
     return true;
 }
 
 bool windows_fetch(const struct windows *ws, uint32_t page, uint32_t frame, const struct window *but)
 {
-    const uint64_t *fetchers = ws->fetchers[fetch_index(page, frame)];
+    const struct window *w;
 
-    for (unsigned i = 0; i < ws->n_win; i += 64) {
-        for (uint64_t bits = fetchers[i / 64]; bits; bits &= bits - 1) {
-            const struct window *w = ws->win[i + (unsigned)__builtin_ctzll(bits)];
-
-            if (w != but && window_code(w, page) == frame)
-                return true;
-        }
-    }
+    for (unsigned i = 0; (w = next_fetcher(ws, page, frame, &i));)
+        if (w != but)
+            return true;
     return false;
 }
 
