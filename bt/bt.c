@@ -674,6 +674,16 @@ static struct window *faulting_window(struct bt *bt, const struct fault *f, uint
     return peer && (uint64_t)(uintptr_t)peer->base == hot->system_base ? peer : NULL;
 }
 
+/* A kick that crossed the machine thread's clearing of exit_request may leave poll NULL alone. */
+static void rearm_poll(struct cpu *cpu)
+{
+    if (atomic_load(&cpu->exit_request))
+        return;
+    atomic_store(&cpu->poll, &cpu->poll_word);
+    if (atomic_load(&cpu->exit_request))
+        atomic_store(&cpu->poll, NULL);
+}
+
 static bool on_fault(void *opaque, struct fault *f)
 {
     struct bt *bt = opaque;
@@ -684,8 +694,7 @@ static bool on_fault(void *opaque, struct fault *f)
         bt_interrupted(bt, f);
         return true;
     }
-    if (!bt->is_running || cache_off(bt, (const uint8_t *)f->regs[FAULT_RIP]) >= bt->codemem.size ||
-        (const uint8_t *)f->regs[FAULT_RIP] < bt->codemem.exec)
+    if (!bt->is_running || !is_in_cache(bt, (const uint8_t *)f->regs[FAULT_RIP]))
         return false;
     if (check_is_failure(bt, (const uint8_t *)f->regs[FAULT_RIP]))
         check_report(bt, f);
@@ -705,7 +714,7 @@ static bool on_fault(void *opaque, struct fault *f)
     if (f->has_address && f->address < 4096) {
         bt->stats.sig_poll++;
         if (bt_has(bt, BT_ASYNC)) { /* in gen_load() of stubs.c, about to jump to R11 */
-            bt_rearm_poll(bt->cpu);
+            rearm_poll(bt->cpu);
             f->regs[FAULT_RIP] = f->regs[FAULT_R11];
             f->regs[FAULT_R9] = f->regs[FAULT_RCX];
             bt_interrupted(bt, f);
@@ -752,15 +761,6 @@ static bool on_fault(void *opaque, struct fault *f)
 }
 
 /* --- the loop --- */
-
-void bt_rearm_poll(struct cpu *cpu)
-{
-    if (atomic_load(&cpu->exit_request))
-        return;
-    atomic_store(&cpu->poll, &cpu->poll_word);
-    if (atomic_load(&cpu->exit_request))
-        atomic_store(&cpu->poll, NULL);
-}
 
 const uint8_t *bt_resume_with_rf(struct bt *bt, const struct block *b)
 {
@@ -823,7 +823,7 @@ static void run_block(struct bt *bt, bool wants_entry)
         case EXIT_POLL:
             bt->stats.polls++;
             tcache_note_poll(bt);
-            bt_rearm_poll(cpu);
+            rearm_poll(cpu);
             break;
         case EXIT_DONE:
             break;

@@ -59,8 +59,7 @@ void bt_interrupted(struct bt *bt, struct fault *f)
     const uint8_t *pc = (const uint8_t *)f->regs[FAULT_RIP];
 
     f->regs[FAULT_EFL] &= ~(long long)EFLAGS_TF;
-    if (!bt->is_running || pc < bt->codemem.exec || pc >= bt->codemem.exec + bt->codemem.size || bt->lockstep || !bt_has(bt, BT_ASYNC) ||
-        !atomic_load(&bt->cpu->exit_request))
+    if (!bt->is_running || !is_in_cache(bt, pc) || bt->lockstep || !bt_has(bt, BT_ASYNC) || !atomic_load(&bt->cpu->exit_request))
         return;
     if (f->kind != FAULT_STEP)
         bt->stepped_at = NULL;

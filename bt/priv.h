@@ -285,8 +285,7 @@ struct bt {
     uint8_t polls_in[CODE_BYTES_MAX / CODEMEM_HUGE]; /* taken in each large page of it: which code is hot */
     uint32_t polled_at;  /* cache offset of the last one */
     struct sample { /* of joined blocks that polls were taken in, by their numbers */
-        uint64_t block;
-        uint32_t count;
+        uint32_t block, count;
     } samples[256];
     uint64_t long_code[LONG_CODE_BITS / 64]; /* hashed: blocks that begin there do not join others */
     struct emit e;    /* positioned at the end of the used cache, and before what is taken for ... */
@@ -547,8 +546,6 @@ void links_forget(struct links *ls); /* the code cache is emptied */
 const uint8_t *bt_resume_with_rf(struct bt *bt, const struct block *b);
 /* bt.c, in the fault handler: out of translated code, with the guest's state before the instruction that it is stopped at. */
 bool bt_leave(struct bt *bt, struct fault *f, enum exit_reason reason);
-/* bt.c: a kick that crossed the machine thread's clearing of exit_request may leave poll NULL alone. */
-void bt_rearm_poll(struct cpu *cpu);
 /* interrupt.c, in the fault handler: exit_request may be set, and translated code may be running. */
 void bt_interrupted(struct bt *bt, struct fault *f);
 /* MOVS, CMPS, STOS, LODS or SCAS of the host, behind its prefixes. */
@@ -608,6 +605,10 @@ void lockstep_after(struct lockstep *ls, const struct block *b, unsigned n);
 static inline uint32_t cache_off(const struct bt *bt, const uint8_t *exec)
 {
     return (uint32_t)(exec - bt->codemem.exec);
+}
+static inline bool is_in_cache(const struct bt *bt, const uint8_t *host_pc)
+{
+    return (uintptr_t)host_pc - (uintptr_t)bt->codemem.exec < bt->codemem.size;
 }
 
 #endif

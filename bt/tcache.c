@@ -243,7 +243,7 @@ struct block *tcache_by_host(const struct bt *bt, const uint8_t *host_pc)
 {
     uint32_t off, i;
 
-    if (host_pc < bt->codemem.exec || host_pc >= bt->codemem.exec + bt->codemem.size)
+    if (!is_in_cache(bt, host_pc))
         return NULL;
     off = cache_off(bt, host_pc);
     if (off / BY_HOST_STEP >= bt->n_by_host)

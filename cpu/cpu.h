@@ -294,6 +294,13 @@ static inline void cpu_kick(struct cpu *cpu)
     atomic_store(&cpu->poll, NULL);
 }
 
+/* The engine may run again.  Its own thread, before it looks at what was asked for: a kick that comes after this counts. */
+static inline void cpu_clear_kick(struct cpu *cpu)
+{
+    atomic_store(&cpu->exit_request, false);
+    atomic_store(&cpu->poll, &cpu->poll_word);
+}
+
 /* --- execution --- */
 /* Execute exactly one instruction at CS:RIP with all its faults and traps delivered (so RIP may end at a handler).  A REP
  * string instruction may do many iterations but stops at exit_request with RIP unmoved.  Does not take interrupts. */

@@ -265,8 +265,7 @@ static void run_turn(struct machine *m)
     struct cpu *cpu = m->cpu;
     uint64_t deadline_ns;
 
-    atomic_store(&cpu->exit_request, false);
-    atomic_store(&cpu->poll, &cpu->poll_word);
+    cpu_clear_kick(cpu);
     mailbox_run(m->mail);
     clock_run_timers(m->clock);
     if (m->is_ending)

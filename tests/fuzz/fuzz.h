@@ -155,7 +155,6 @@ void machine_destroy(struct fuzz_machine *m);
 void machine_load(struct fuzz_machine *m, const struct fuzz_case *c);
 /* Bring some bytes of memory up to date while the machine stands still. */
 void machine_poke(struct fuzz_machine *m, uint32_t gpa, const void *bytes, unsigned len);
-void machine_go_on(struct fuzz_machine *m); /* after a kick */
 /* Run until the guest halts or shuts down.  False: it did neither within max_insns (interpreter) or before a kick. */
 bool machine_run(struct fuzz_machine *m, uint64_t max_insns);
 struct insn;

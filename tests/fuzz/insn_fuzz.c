@@ -240,7 +240,7 @@ static enum outcome run_translated(struct runner *r, struct fuzz_case *c, const 
     watch(&r->watch, &r->watch.translated, r->translated->cpu);
     is_ended = machine_run(r->translated, 0);
     while (!is_ended && r->opt->is_interrupting && !atomic_load(&r->watch.is_given_up)) {
-        machine_go_on(r->translated);
+        cpu_clear_kick(r->translated->cpu);
         is_ended = machine_run(r->translated, 0);
     }
     unwatch(&r->watch, &r->watch.translated);

@@ -165,7 +165,7 @@ void machine_load(struct fuzz_machine *m, const struct fuzz_case *c)
     tlb_flush_all(cpu);
     cpu->is_mode_stale = true;
     cpu_update_mode(cpu);
-    machine_go_on(m);
+    cpu_clear_kick(cpu);
 }
 
 /* Where the host's processor (an AMD) and the virtual one differ, and may: reserved uses of prefixes and forms.
@@ -293,12 +293,6 @@ bool machine_run(struct fuzz_machine *m, uint64_t max_insns)
     else
         cpu_interpret(m->cpu, max_insns);
     return m->cpu->is_halted || m->cpu->is_shutdown;
-}
-
-void machine_go_on(struct fuzz_machine *m)
-{
-    atomic_store(&m->cpu->exit_request, false);
-    atomic_store(&m->cpu->poll, &m->cpu->poll_word);
 }
 
 /* --- comparing --- */

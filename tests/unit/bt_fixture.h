@@ -3,7 +3,7 @@
 #define TESTS_UNIT_BT_FIXTURE_H
 
 #include "sys_fixture.h"
-#include "bt/bt.h"
+#include "bt/priv.h"
 
 struct bt_fixture {
     struct fixture *f;
@@ -32,6 +32,13 @@ static inline int bt_fixture_teardown(void **state)
     bt_destroy(t->bt);
     free(t);
     return fixture_teardown(&f);
+}
+
+static inline struct block *block_at(const struct bt_fixture *t, uint32_t rip)
+{
+    uint64_t code = (uint64_t)(t->f->ram + rip - guestmem_view(t->f->guestmem));
+
+    return tcache_find(t->bt, code, t->bt->ctx->kind, rip);
 }
 
 #endif

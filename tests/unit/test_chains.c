@@ -1,6 +1,5 @@
 /* Chained jumps of translated code, and what becomes of them when a block is translated anew. */
 #include "bt_fixture.h"
-#include "bt/priv.h"
 
 #define TURNS 10
 
@@ -36,13 +35,6 @@ static void run_loop(struct bt_fixture *t)
     bt_run(t->bt);
     assert_true(cpu->is_halted);
     assert_int_equal(cpu->gpr[REG_BX], TURNS);
-}
-
-static struct block *block_at(const struct bt_fixture *t, uint32_t rip)
-{
-    uint64_t code = (uint64_t)(t->f->ram + rip - guestmem_view(t->f->guestmem));
-
-    return tcache_find(t->bt, code, t->bt->ctx->kind, rip);
 }
 
 /* Where a jump leads whose rel32 ends at this cache offset. */

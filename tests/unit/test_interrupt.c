@@ -1,6 +1,5 @@
 /* Translated code is stopped by a signal, between two guest instructions and where an interrupt may be taken. */
 #include "bt_fixture.h"
-#include "bt/priv.h"
 
 #include <pthread.h>
 #include "host/fault.h"
@@ -27,13 +26,28 @@ static void *interrupt(void *opaque)
     return NULL;
 }
 
+static struct interrupter interrupter; /* outlives a test that fails */
+
+static pthread_t start_interrupting(struct cpu *cpu)
+{
+    pthread_t thread;
+
+    fault_install(); /* cmocka has handlers of its own */
+    interrupter = (struct interrupter){.cpu = cpu, .thread = pthread_self()};
+    assert_int_equal(pthread_create(&thread, NULL, interrupt, &interrupter), 0);
+    return thread;
+}
+
+static void stop_interrupting(pthread_t thread)
+{
+    atomic_store(&interrupter.is_over, true);
+    pthread_join(thread, NULL);
+}
+
 /* Goes on where it was, until it is interrupted or halts. */
 static void run(struct bt_fixture *t)
 {
-    struct cpu *cpu = t->f->cpu;
-
-    atomic_store(&cpu->exit_request, false);
-    atomic_store(&cpu->poll, &cpu->poll_word);
+    cpu_clear_kick(t->f->cpu);
     bt_run(t->bt);
 }
 
@@ -42,23 +56,19 @@ static void run(struct bt_fixture *t)
 static void interrupt_from(struct bt_fixture *t, uint32_t from, const char *code, size_t len, unsigned places, void (*check)(struct bt_fixture *t, uint32_t at))
 {
     struct cpu *cpu = t->f->cpu;
-    static struct interrupter i; /* outlives a test that fails */
     uint64_t seen = 0;
     pthread_t thread;
 
-    fault_install(); /* cmocka has handlers of its own */
-    i = (struct interrupter){.cpu = cpu, .thread = pthread_self()};
     memcpy(t->f->ram + CODE, code, len);
     cpu->rip = CODE + from;
-    assert_int_equal(pthread_create(&thread, NULL, interrupt, &i), 0);
+    thread = start_interrupting(cpu);
     for (uint64_t n = t->bt->stats.interrupted; t->bt->stats.interrupted - n < TIMES || (unsigned)__builtin_popcountll(seen) < places;) {
         run(t);
         assert_in_range(cpu->rip, CODE, CODE + len - 1);
         seen |= 1ull << (cpu->rip - CODE);
         check(t, (uint32_t)cpu->rip - CODE);
     }
-    atomic_store(&i.is_over, true);
-    pthread_join(thread, NULL);
+    stop_interrupting(thread);
 }
 
 static void interrupt_often(struct bt_fixture *t, const char *code, size_t len, unsigned places, void (*check)(struct bt_fixture *t, uint32_t at))
@@ -116,7 +126,7 @@ static void a_block_where_time_goes_does_not_join_another(void **state)
     const struct block *b;
 
     interrupt_from(t, 3, "\x40\x74\xfd\x43\xeb\xfa", 6, 3, anywhere);
-    b = tcache_find(t->bt, (uint64_t)(t->f->ram + CODE - guestmem_view(t->f->guestmem)), t->bt->ctx->kind, CODE);
+    b = block_at(t, CODE);
     assert_non_null(b);
     assert_int_equal(b->n_insns, 4);
     assert_true(t->bt->stats.lengthened >= 1);
@@ -128,16 +138,13 @@ static void repeated_instructions_are_left_between_iterations(void **state)
     enum { BYTES = 0x40000, TO = 0x120000 };
     struct bt_fixture *t = *state;
     struct cpu *cpu = t->f->cpu;
-    static struct interrupter i; /* outlives a test that fails */
     unsigned begun = 0;
     pthread_t thread;
 
-    fault_install();
-    i = (struct interrupter){.cpu = cpu, .thread = pthread_self()};
     memcpy(t->f->ram + CODE, "\xf3\xa4\xf4", 3);
     for (unsigned n = 0; n < BYTES; n++)
         t->f->ram[DATA + n] = (uint8_t)(n * 7 + (n >> 8));
-    assert_int_equal(pthread_create(&thread, NULL, interrupt, &i), 0);
+    thread = start_interrupting(cpu);
     while (begun < 10) {
         memset(t->f->ram + TO, 0, BYTES);
         cpu->is_halted = false;
@@ -155,8 +162,7 @@ static void repeated_instructions_are_left_between_iterations(void **state)
         }
         assert_memory_equal(t->f->ram + TO, t->f->ram + DATA, BYTES);
     }
-    atomic_store(&i.is_over, true);
-    pthread_join(thread, NULL);
+    stop_interrupting(thread);
 }
 
 static int setup(void **state) { return bt_fixture_setup(state, false); }
